@@ -1,0 +1,28 @@
+"""Pooling between blocks."""
+
+from typing import Annotated
+
+from pydantic import Field
+from torch import nn
+
+from zoo.blocks import BLOCKS
+from zoo.blocks.layers import Kernel, require
+
+
+@BLOCKS.register("max_pool")
+class MaxPool(nn.MaxPool2d):
+    """Max pooling; `ceil_mode` keeps a last partial window, as Caffe does."""
+
+    def __init__(
+        self,
+        in_chans: int,
+        out_chans: int,
+        *,
+        stride: int = 2,
+        kernel: Kernel = 3,
+        padding: Annotated[int, Field(ge=0, le=15)] = 1,
+        ceil_mode: bool = False,
+    ) -> None:
+        require(in_chans == out_chans, f"pooling keeps the channels: {in_chans} in, {out_chans} out")
+        require(padding <= kernel // 2, f"padding ({padding}) is more than half of the kernel ({kernel})")
+        super().__init__(kernel, stride, padding, ceil_mode=ceil_mode)

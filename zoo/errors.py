@@ -1,0 +1,38 @@
+"""The errors of edgezoo: each message is one line that says what, where and what to do."""
+
+import difflib
+from collections.abc import Iterable
+
+
+class EdgezooError(Exception):
+    """Any failure that a user can understand and mend; its text is one line."""
+
+
+class SpecError(EdgezooError, ValueError):
+    """A description of a block or a network that cannot be built."""
+
+
+class UnknownNameError(EdgezooError, KeyError):
+    """A name that no registry holds."""
+
+    __str__ = Exception.__str__  # KeyError would print the repr of the message
+
+
+class DataError(EdgezooError):
+    """Images that are missing, unreadable or unfit for training."""
+
+
+class TrainingDivergedError(EdgezooError):
+    """A training whose loss became NaN or infinite."""
+
+
+def unknown_name(kind: str, name: str, known: Iterable[str], hint: str = "") -> UnknownNameError:
+    """Return the error for an unknown `name`, naming up to three near ones of `known`."""
+    known = sorted(known)
+    near = difflib.get_close_matches(name, known, n=3, cutoff=0.5)
+    if not near and len(known) <= 12:
+        near = known
+    text = f"unknown {kind} {name!r}"
+    if near:
+        text += "; did you mean " + " or ".join(repr(n) for n in near) + "?"
+    return UnknownNameError(f"{text} {hint}".rstrip())

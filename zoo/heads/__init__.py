@@ -1,0 +1,11 @@
+"""What turns the last feature map into class scores. A new head is one file here with `@HEADS.register(kind)`.
+
+A head is built as `Head(in_chans, num_classes, **options)`, has `num_features` (channels before the classifier) and
+`classifier` (an identity when `num_classes` is 0), and `forward(x, pre_logits=False)`.
+"""
+
+from torch import nn
+
+from zoo.registry import Registry
+
+HEADS: Registry[type[nn.Module]] = Registry("head", "zoo.heads")

@@ -1,0 +1,66 @@
+"""Published networks. A new family is one file here: a function that returns an ArchSpec, and `@register_models`.
+
+>>> from zoo.models import MODELS
+>>> MODELS.get("mobilenetv2_100").family
+'mobilenetv2'
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from zoo.registry import Registry
+from zoo.spec import ArchSpec
+
+
+@dataclass(frozen=True)
+class ModelEntry:
+    """A published network: how to make its spec, and where it comes from.
+
+    Attributes:
+        make: returns the ArchSpec.
+        reported_top1: ImageNet accuracy in percent as published; None where nobody did.
+        mean, std: of the images it expects, in 0..1.
+    """
+
+    make: Callable[[], ArchSpec]
+    family: str
+    paper: str
+    year: int
+    reported_top1: float | None = None
+    mean: tuple[float, ...] = (0.485, 0.456, 0.406)
+    std: tuple[float, ...] = (0.229, 0.224, 0.225)
+
+
+@dataclass(frozen=True)
+class Variant:
+    """One network of a family: the arguments of the family's function and the published accuracy."""
+
+    args: Mapping[str, Any] = field(default_factory=dict)
+    top1: float | None = None
+
+
+MODELS: Registry[ModelEntry] = Registry("model", "zoo.models", "see zoo.list_models()")
+
+SpecMaker = Callable[..., ArchSpec]
+
+
+def register_models(
+    variants: Mapping[str, Variant], *, paper: str, year: int, **metadata: Any
+) -> Callable[[SpecMaker], SpecMaker]:
+    """Return a decorator that registers each variant of a family; the function's name is the family's."""
+
+    def add(maker: SpecMaker) -> SpecMaker:
+        for name, variant in variants.items():
+            entry = ModelEntry(
+                make=lambda variant=variant: maker(**variant.args),
+                family=maker.__name__,
+                paper=paper,
+                year=year,
+                reported_top1=variant.top1,
+                **metadata,
+            )
+            MODELS.register(name)(entry)
+        return maker
+
+    return add

@@ -1,0 +1,30 @@
+"""Import timm and torchvision on machines where torchvision's compiled operators are missing.
+
+PyPI has no CPU build of torchvision: beside a CPU build of PyTorch its import stops at
+`operator torchvision::nms does not exist`. Declaring the two operators lets it be imported; the networks, data
+sets and transforms need neither. Where torchvision is whole nothing is declared.
+"""
+
+import torch
+
+
+def _declare_missing_operators() -> None:
+    try:
+        import torchvision  # noqa: F401
+    except RuntimeError as error:
+        if "torchvision::" not in str(error):
+            raise
+        library = torch.library.Library("torchvision", "DEF")
+        library.define("nms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
+        library.define("qnms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
+        _KEEP_ALIVE.append(library)
+        import torchvision  # noqa: F401
+
+
+_KEEP_ALIVE: list[torch.library.Library] = []
+_declare_missing_operators()
+
+import timm  # noqa: E402
+import torchvision  # noqa: E402
+
+__all__ = ["timm", "torchvision"]
