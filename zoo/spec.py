@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 MAX_BLOCKS = 512
 MAX_CHANS = 16384
+MAX_BLOCK_WEIGHTS = 2**28
 MAX_JSON_CHARS = 1_000_000
 _NOMINAL_IN_CHANS = 3  # images are taken as RGB while a spec is checked; build() takes any number
 
@@ -48,6 +49,11 @@ def _options_model(module: type[nn.Module]) -> type[BaseModel]:
     }
     config = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
     return create_model(f"{module.__name__}Options", __config__=config, **fields)
+
+
+def has_option(kind: str, name: str) -> bool:
+    """Return whether blocks of `kind` take the option `name`."""
+    return name in _options_model(BLOCKS.get(kind)).model_fields
 
 
 class _Spec(BaseModel):
@@ -98,11 +104,6 @@ class _KindSpec(_Spec):
     def _options_as_object(self, options: Options) -> dict[str, Any]:
         return dict(options)
 
-    def option(self, name: str) -> Any:
-        """Return the value of an option, its default if the spec does not set it."""
-        fields = _options_model(self._registry().get(self.kind)).model_fields
-        return dict(self.options).get(name, fields[name].default)
-
 
 class BlockSpec(_KindSpec):
     """One block: its registered kind, output channels, stride and options.
@@ -146,20 +147,46 @@ class HeadSpec(_KindSpec):
 
 
 @lru_cache(maxsize=65536)
-def output_shape(block: BlockSpec, in_shape: tuple[int, int, int], same_padding: bool = False) -> tuple[int, int, int]:
-    """Return the (C, H, W) that `block` makes of `in_shape`; raises SpecError where it cannot run."""
+def _check_channels(block: BlockSpec, in_chans: int) -> None:
+    """Raise SpecError unless `block` can be built for `in_chans`; weights are allocated, never written."""
+    try:
+        weights = sum(p.numel() for p in block.build(in_chans).parameters())
+    except (RuntimeError, MemoryError) as error:
+        raise SpecError(f"{block.kind}: {str(error).splitlines()[0]}") from None
+    if weights > MAX_BLOCK_WEIGHTS:
+        raise SpecError(f"{block.kind}: {weights:,} weights; at most {MAX_BLOCK_WEIGHTS:,} in one block")
+
+
+def _output_size(block: BlockSpec, in_chans: int, size: tuple[int, int], same_padding: bool) -> tuple[int, int]:
     from zoo.network import set_same_padding
 
     with torch.device("meta"):
-        module = block.build(in_shape[0]).eval()
+        module = block.build(in_chans).eval()
         if same_padding:
             set_same_padding(module)
         try:
-            shape = module(torch.empty(2, *in_shape)).shape
+            shape = module(torch.empty(2, in_chans, *size)).shape
         except RuntimeError as error:
             reason = str(error).splitlines()[0]
-            raise SpecError(f"{block.kind} cannot run on {in_shape[1]}x{in_shape[2]} pixels: {reason}") from None
-    return (shape[1], shape[2], shape[3])
+            raise SpecError(f"{block.kind} cannot run on {size[0]}x{size[1]} pixels: {reason}") from None
+    return (shape[2], shape[3])
+
+
+_sizes: dict[tuple[object, ...], tuple[int, int]] = {}
+
+
+def output_shape(block: BlockSpec, in_shape: tuple[int, int, int], same_padding: bool = False) -> tuple[int, int, int]:
+    """Return the (C, H, W) that `block` makes of `in_shape`; raises SpecError where it cannot run.
+
+    The size of the map does not depend on the channels, only on whether the block keeps them: one run on the meta
+    device serves every width.
+    """
+    chans, *size = in_shape
+    _check_channels(block, chans)
+    key = (block.kind, block.stride, block.options, chans == block.out_chans, *size, same_padding)
+    if key not in _sizes:
+        _sizes[key] = _output_size(block, chans, (size[0], size[1]), same_padding)
+    return (block.out_chans, *_sizes[key])
 
 
 class ArchSpec(_Spec):

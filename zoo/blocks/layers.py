@@ -46,6 +46,9 @@ class Conv2d(nn.Conv2d):
 
     same_padding = False
 
+    def reset_parameters(self) -> None:
+        """Leave the weights unwritten: a spec is checked by building its blocks; `Network` fills them."""
+
     def forward(self, input: Tensor) -> Tensor:
         if not self.same_padding:
             return super().forward(input)

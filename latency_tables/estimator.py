@@ -1,0 +1,122 @@
+"""From measured networks to the latency of one never measured.
+
+A network's cost is a sum: the profiled cost of its convolutions, scaled, plus what every other operation adds, by
+count and by values written, plus a constant. The coefficients are fitted to whole measured networks and are never
+negative, so that a larger network is never cheaper. Convolutions that no measured network had are estimated from
+those that had them by a forest over their shapes.
+"""
+
+import math
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.optimize import nnls
+from sklearn.ensemble import ExtraTreesRegressor
+
+from latency_tables.kernels import Kernel, Placed, spec_kernels
+from latency_tables.observation import Observation
+
+_TREES = 64
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Estimated cost of a network, in units of the reference network, and how much of it was measured.
+
+    Attributes:
+        coverage: share of the convolutions' cost that stands on measured kernels.
+    """
+
+    value: float
+    coverage: float
+
+
+class Estimator:
+    """Predicts the cost of networks out of observations; made anew from them each time a table is loaded."""
+
+    def __init__(self, observations: Sequence[Observation]) -> None:
+        kernels = [spec_kernels(o.spec, o.num_classes, o.in_chans) for o in observations]
+        self._measured = _mean_costs(observations)
+        self._forest = _fit_forest(self._measured, kernels)
+        self._guessed: dict[str, float] = {}
+        rows = [self._features(placed)[0] for placed in kernels]
+        self._names = sorted({name for row in rows for name in row})
+        matrix = np.array([[row.get(name, 0.0) for name in self._names] for row in rows])
+        target = np.array([o.cost for o in observations])
+        # relative errors count: every network weighs the same
+        self._coefficients = nnls(matrix / target[:, None], np.ones(len(target)))[0]
+
+    def cost(self, placed: tuple[Placed, ...]) -> Cost:
+        """Return the cost of a network of these kernels."""
+        features, coverage = self._features(placed)
+        value = sum(
+            coefficient * features.get(name, 0.0)
+            for name, coefficient in zip(self._names, self._coefficients, strict=True)
+        )
+        return Cost(float(value), coverage)
+
+    def kernel_cost(self, kernel: Kernel) -> tuple[float, bool]:
+        """Return the cost of one convolution or linear layer, and whether it was measured."""
+        key = kernel.key
+        if key in self._measured:
+            return self._measured[key], True
+        if key not in self._guessed:
+            self._guessed[key] = float(np.exp(self._forest.predict([_shape_features(kernel)])[0]))
+        return self._guessed[key], False
+
+    def _features(self, placed: tuple[Placed, ...]) -> tuple[dict[str, float], float]:
+        features: dict[str, float] = defaultdict(float)
+        features["constant"] = 1.0
+        known = 0.0
+        for kernel in (p.kernel for p in placed):
+            if kernel.op in ("conv", "linear"):
+                cost, measured = self.kernel_cost(kernel)
+                features["profiled"] += cost
+                features["profiled count"] += 1
+                known += cost if measured else 0.0
+                if kernel.act not in ("none", "relu"):
+                    _add(features, kernel.act, kernel)
+            else:
+                _add(features, kernel.op, kernel)
+        return features, known / features["profiled"] if features["profiled"] else 0.0
+
+
+def _add(features: dict[str, float], name: str, kernel: Kernel) -> None:
+    features[f"{name} count"] += 1
+    features[f"{name} values"] += kernel.out_elements / 1e4
+
+
+def _mean_costs(observations: Iterable[Observation]) -> dict[str, float]:
+    costs: dict[str, list[float]] = defaultdict(list)
+    for observation in observations:
+        for key, cost in observation.kernels.items():
+            costs[key].append(cost)
+    return {key: float(np.median(values)) for key, values in costs.items()}
+
+
+def _fit_forest(measured: Mapping[str, float], networks: Iterable[tuple[Placed, ...]]) -> ExtraTreesRegressor:
+    by_key = {p.kernel.key: p.kernel for placed in networks for p in placed if p.kernel.key in measured}
+    features = [_shape_features(kernel) for kernel in by_key.values()]
+    target = [math.log(max(measured[key], 1e-6)) for key in by_key]
+    return ExtraTreesRegressor(_TREES, min_samples_leaf=2, random_state=0).fit(features, target)
+
+
+def _shape_features(kernel: Kernel) -> list[float]:
+    in_chans, out_chans = kernel.in_shape[0], kernel.out_shape[0]
+    pixels = kernel.out_shape[1] * kernel.out_shape[2]
+    blocks = math.ceil(in_chans / kernel.groups / 8) * math.ceil(out_chans / kernel.groups / 8) * kernel.groups
+    logs = (kernel.macs, kernel.in_elements, kernel.out_elements, kernel.weights, in_chans, out_chans, pixels, blocks)
+    return [
+        *(math.log(value + 1) for value in logs),
+        kernel.size,
+        kernel.stride,
+        math.log(kernel.groups),
+        float(kernel.groups == in_chans > 1),
+        # runtimes work on channels in blocks: what does not fill one is slower
+        in_chans % 4,
+        out_chans % 8,
+        out_chans % 16,
+        float(kernel.act not in ("none", "relu")),
+    ]

@@ -1,0 +1,189 @@
+"""The kernels of a network, found by running it on the meta device: shapes only, nothing is computed.
+
+A kernel is one convolution or linear layer together with the normalisation and activation after it, or one other
+operation that moves or combines feature maps. Whether a runtime really fuses the activation shows in the measured
+time of the kernel, which is the time of all the nodes that the runtime runs for it.
+"""
+
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from zoo import ArchSpec, BlockSpec
+from zoo.network import set_same_padding
+
+Shape = tuple[int, int, int]
+
+_ACTIVATIONS = {
+    "relu": "relu", "relu_": "relu", "hardtanh": "relu6", "hardtanh_": "relu6", "hardswish": "hard_swish",
+    "hardswish_": "hard_swish", "silu": "silu", "silu_": "silu", "gelu": "gelu", "sigmoid": "sigmoid",
+    "hardsigmoid": "hard_sigmoid",
+}  # fmt: skip
+_OTHERS = {
+    "add": "add", "add_": "add", "mul": "mul", "mul_": "mul", "cat": "concat", "mean": "mean",
+    "avg_pool2d": "pool", "max_pool2d_with_indices": "pool", "clone": "copy", "constant_pad_nd": "pad",
+}  # fmt: skip
+_FREE = {
+    "view", "_unsafe_view", "transpose", "t", "permute", "split", "split_with_sizes", "slice", "expand", "detach",
+    "unsqueeze", "squeeze", "select", "alias", "empty",
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Kernel:
+    """One operation with its shapes (C, H, W); a linear layer is a 1x1 convolution of one pixel.
+
+    Attributes:
+        op: "conv", "linear", or what else is done ("add", "concat", "copy", ...).
+        size: side of the convolution's window; 1 for the other operations.
+        act: activation fused into a convolution, "none" without.
+    """
+
+    op: str
+    in_shape: Shape
+    out_shape: Shape
+    size: int = 1
+    stride: int = 1
+    groups: int = 1
+    act: str = "none"
+
+    @property
+    def key(self) -> str:
+        """The kernel as text, unique for its fields: `conv 16x32x32>64x32x32 k1 s1 g1 relu`."""
+        arrow = ">".join("x".join(map(str, shape)) for shape in (self.in_shape, self.out_shape))
+        if self.op != "conv":
+            return f"{self.op} {arrow}"
+        return f"{self.op} {arrow} k{self.size} s{self.stride} g{self.groups} {self.act}"
+
+    @property
+    def out_elements(self) -> int:
+        """Values that the kernel writes."""
+        c, h, w = self.out_shape
+        return c * h * w
+
+    @property
+    def in_elements(self) -> int:
+        """Values that the kernel reads besides its weights."""
+        c, h, w = self.in_shape
+        return c * h * w
+
+    @property
+    def weights(self) -> int:
+        """Learned values of a convolution or linear layer, 0 for the others."""
+        if self.op not in ("conv", "linear"):
+            return 0
+        return self.out_shape[0] * self.in_shape[0] // self.groups * self.size**2
+
+    @property
+    def macs(self) -> int:
+        """Multiply-adds."""
+        return self.weights * self.out_shape[1] * self.out_shape[2]
+
+
+def _chw(tensor: Tensor) -> Shape:
+    shape = tuple(tensor.shape[1:])
+    return (shape + (1, 1, 1))[:3] if len(shape) <= 3 else (shape[0] * shape[1], shape[2], shape[3])
+
+
+class _Recorder(TorchDispatchMode):
+    """Collects the kernels of what runs inside it, and the module that `current` names beside each."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.kernels: list[Kernel] = []
+        self.modules: list[str] = []
+        self.current = ""
+        self._open_conv: dict[int, int] = {}  # id of a tensor -> index of the convolution it comes straight from
+        self._keep: list[Any] = []  # an id is only unique while its tensor lives
+
+    def _add(self, kernel: Kernel) -> None:
+        self.kernels.append(kernel)
+        self.modules.append(self.current)
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        out = func(*args, **(kwargs or {}))
+        first = out[0] if isinstance(out, (tuple, list)) else out
+        self._keep.append((args, out))
+        name = func.overloadpacket.__name__
+        source = args[0][0] if isinstance(args[0], (list, tuple)) else args[0]
+        if name == "convolution":
+            weight, stride, groups = args[1], args[3], args[8]
+            kernel = Kernel("conv", _chw(source), _chw(first), weight.shape[-1], stride[-1], groups)
+            self._open_conv[id(first)] = len(self.kernels)
+            self._add(kernel)
+        elif name in ("addmm", "mm"):
+            source = args[1] if name == "addmm" else args[0]
+            self._add(Kernel("linear", _chw(source), _chw(first)))
+        elif "batch_norm" in name:
+            if id(source) in self._open_conv:
+                self._open_conv[id(first)] = self._open_conv[id(source)]
+            else:
+                self._add(Kernel("norm", _chw(source), _chw(first)))
+        elif name in _ACTIVATIONS:
+            self._activation(_ACTIVATIONS[name], source, first)
+        elif name not in _FREE:
+            self._add(Kernel(_OTHERS.get(name, name), _chw(source), _chw(first)))
+        return out
+
+    def _activation(self, act: str, source: Tensor, out: Tensor) -> None:
+        index = self._open_conv.pop(id(source), None)
+        if index is None:
+            self._add(Kernel(act, _chw(source), _chw(out)))
+            return
+        conv = self.kernels[index]
+        self.kernels[index] = Kernel("conv", conv.in_shape, conv.out_shape, conv.size, conv.stride, conv.groups, act)
+
+
+@dataclass(frozen=True)
+class Placed:
+    """A kernel and the module that runs it, by its path in the network (`blocks.3.expand.conv`)."""
+
+    module: str
+    kernel: Kernel
+
+
+def trace_module(module: nn.Module, in_shape: Shape) -> tuple[Placed, ...]:
+    """Return the kernels of `module` in order of execution for one input of `in_shape`.
+
+    The module is left in evaluation mode on the meta device.
+    """
+    module.to("meta").eval()
+    recorder = _Recorder()
+
+    def enter(name: str) -> Any:
+        def hook(*_: Any) -> None:
+            recorder.current = name
+
+        return hook
+
+    for name, layer in module.named_modules():
+        layer.register_forward_pre_hook(enter(name))
+    with torch.no_grad(), recorder:
+        module(torch.empty(1, *in_shape, device="meta"))
+    return tuple(Placed(name, kernel) for name, kernel in zip(recorder.modules, recorder.kernels, strict=True))
+
+
+@lru_cache(maxsize=65536)
+def block_kernels(block: BlockSpec, in_shape: Shape, same_padding: bool = False) -> tuple[Placed, ...]:
+    """Return the kernels of one block for an input of `in_shape`; paths start inside the block."""
+    module = block.build(in_shape[0])
+    if same_padding:
+        set_same_padding(module)
+    return trace_module(module, in_shape)
+
+
+@lru_cache(maxsize=4096)
+def spec_kernels(spec: ArchSpec, num_classes: int = 10, in_chans: int = 3) -> tuple[Placed, ...]:
+    """Return the kernels of a network at its own resolution, block after block, the head last."""
+    shape: Shape = (in_chans, spec.resolution, spec.resolution)
+    placed: list[Placed] = []
+    for index, (block, out_shape) in enumerate(zip(spec.blocks, spec.shapes, strict=True)):
+        inside = block_kernels(block, shape, spec.padding == "same")
+        placed += [Placed(f"blocks.{index}.{p.module}".rstrip("."), p.kernel) for p in inside]
+        shape = out_shape
+    head = trace_module(spec.head.build(shape[0], num_classes), shape)
+    return (*placed, *(Placed(f"head.{p.module}".rstrip("."), p.kernel) for p in head))

@@ -1,0 +1,155 @@
+"""ONNX Runtime on the CPU, fp32 and int8 (QDQ)."""
+
+import importlib.metadata
+import json
+import tempfile
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from torch import nn
+
+from latency_tables.errors import MeasurementError
+from latency_tables.onnx_files import export_onnx, has_vnni, quantize_onnx
+from latency_tables.runtimes import RUNTIMES, InputShape, NodeTime
+
+_RANDOM_CALIBRATION_IMAGES = 4
+_PROFILE_BURST = 3
+
+
+class OnnxRuntimeSession:
+    """An ONNX file in an inference session of its own."""
+
+    def __init__(self, path: str, threads: int) -> None:
+        self._path, self._threads = path, threads
+        self._session = _open(path, threads)
+        shape = [d if isinstance(d, int) else 1 for d in self._session.get_inputs()[0].shape]
+        self._name = self._session.get_inputs()[0].name
+        self._feed = {self._name: np.random.default_rng(0).standard_normal(shape, dtype=np.float32)}
+
+    @property
+    def input_shape(self) -> tuple[int, ...]:
+        """Shape of the example, (N, C, H, W)."""
+        return self._feed[self._name].shape
+
+    def run(self) -> None:
+        self._session.run(None, self._feed)
+
+    def predict(self, images: np.ndarray) -> np.ndarray:
+        batch = self.input_shape[0]
+        chunks = [images[i : i + batch] for i in range(0, len(images), batch)]
+        return np.concatenate([np.asarray(self._session.run(None, {self._name: chunk})[0]) for chunk in chunks])
+
+    def profile(self, runs: int, pace: Callable[[], float]) -> list[NodeTime]:
+        paces = []
+        with tempfile.TemporaryDirectory() as folder:
+            session = _open(self._path, self._threads, profile_prefix=f"{folder}/profile")
+            for _ in range(runs):
+                before = pace()
+                for _ in range(_PROFILE_BURST):  # the first runs after the reference find cold caches
+                    session.run(None, self._feed)
+                paces.append((before + pace()) / 2)
+            events = json.loads(Path(session.end_profiling()).read_text())
+        return _node_times(events, paces)
+
+
+def _open(path: str, threads: int, profile_prefix: str | None = None) -> Any:
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    options.log_severity_level = 3
+    if profile_prefix:
+        options.enable_profiling = True
+        options.profile_file_prefix = profile_prefix
+    try:
+        return onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+    except Exception as error:  # onnxruntime's own exceptions share no base class
+        raise MeasurementError(f"onnxruntime cannot run it: {str(error).splitlines()[0]}") from error
+
+
+def _node_times(events: list[dict[str, Any]], paces: list[float]) -> list[NodeTime]:
+    """Return the cost of each node in order of execution: of each burst the last run counts, paced."""
+    durations: dict[str, list[float]] = defaultdict(list)
+    nodes: dict[str, dict[str, Any]] = {}
+    for event in events:
+        if event.get("cat") == "Node" and event["name"].endswith("_kernel_time"):
+            durations[event["name"]].append(event["dur"] / 1000)
+            nodes.setdefault(event["name"], event["args"])
+    times = []
+    for name, args in nodes.items():
+        bursts = np.array(durations[name]).reshape(len(paces), _PROFILE_BURST)
+        costs = np.sort(bursts[:, 1:].mean(axis=1) / paces)
+        cut = len(costs) // 5
+        inputs = tuple(tuple(shape) for entry in args["input_type_shape"] for shape in entry.values())
+        outputs = tuple(tuple(shape) for entry in args["output_type_shape"] for shape in entry.values())
+        cost = float(costs[cut : len(costs) - cut].mean())
+        times.append(NodeTime(args["op_name"], module_path(name), inputs, outputs, cost))
+    return times
+
+
+def module_path(node_name: str) -> str:
+    """Return the module that the exporter named a node after: `/blocks/blocks.3/dw/conv/Conv` -> `blocks.3.dw.conv`.
+
+    >>> module_path("/blocks/blocks.3/main/main.0/act/Relu_output_0_nchwc_kernel_time")
+    'blocks.3.main.0.act'
+    """
+    if not node_name.startswith("/"):
+        return ""
+    path: list[str] = []
+    previous = ""
+    for part in node_name.split("/")[1:-1]:
+        # a child of a Sequential is called parent.index
+        path.append(part.removeprefix(previous + ".") if previous else part)
+        previous = part
+    return ".".join(path)
+
+
+@RUNTIMES.register("onnxruntime")
+class OnnxRuntime:
+    """ONNX Runtime's CPU execution provider with all graph optimisations."""
+
+    dtypes = ("fp32", "int8")
+    install = "pip install onnxruntime"
+
+    @staticmethod
+    def version() -> str | None:
+        try:
+            return importlib.metadata.version("onnxruntime")
+        except importlib.metadata.PackageNotFoundError:
+            return None
+
+    @staticmethod
+    def prepare(
+        module: nn.Module,
+        input_shape: InputShape,
+        *,
+        dtype: str,
+        threads: int,
+        calibration: Sequence[np.ndarray] | None = None,
+    ) -> OnnxRuntimeSession:
+        # the session keeps the folder: a profile opens the file again
+        folder = tempfile.TemporaryDirectory()
+        path = Path(folder.name) / "model.onnx"
+        export_onnx(module, input_shape, path)
+        if dtype == "int8":
+            if calibration is None:
+                images = np.random.default_rng(0).standard_normal((_RANDOM_CALIBRATION_IMAGES, *input_shape))
+                calibration = list(images.astype(np.float32))
+            quantized = Path(folder.name) / "int8.onnx"
+            quantize_onnx(path, quantized, calibration)
+            path = quantized
+        session = OnnxRuntimeSession(str(path), threads)
+        session.folder = folder  # type: ignore[attr-defined]
+        return session
+
+    @staticmethod
+    def load(path: str, *, threads: int) -> OnnxRuntimeSession:
+        return OnnxRuntimeSession(path, threads)
+
+    @staticmethod
+    def settings() -> dict[str, str]:
+        return {"provider": "CPUExecutionProvider", "int8": "QDQ u8s8 per-channel", "vnni": str(has_vnni()).lower()}

@@ -1,0 +1,11 @@
+"""Errors of a search."""
+
+from zoo import EdgezooError
+
+
+class SearchError(EdgezooError):
+    """A search that cannot start or go on."""
+
+
+class BudgetError(SearchError):
+    """A latency budget that no network of the space meets."""

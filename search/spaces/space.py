@@ -1,0 +1,125 @@
+"""What a space is: choices by stage, and how a set of choices becomes a network."""
+
+import math
+import random
+from collections.abc import Mapping
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from zoo import ArchSpec, BlockSpec, EdgezooError, HeadSpec, SpecError
+from zoo.spec import has_option, one_line
+
+Choices = Annotated[tuple[int, ...], Field(min_length=1, max_length=64)]
+Params = Mapping[str, Any]
+
+
+class SpaceError(EdgezooError, ValueError):
+    """A declaration of a space that holds no network."""
+
+
+class Stage(BaseModel):
+    """A run of blocks of one kind, the first of them with the stride.
+
+    Attributes:
+        kinds: of block to choose from.
+        depths, widths: numbers of blocks and output channels to choose from.
+        kernels, expands, se_ratios, acts: choices for the kinds that have such an option.
+        stride: of the first block.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    kinds: Annotated[tuple[str, ...], Field(min_length=1, max_length=64)]
+    depths: Choices
+    widths: Choices
+    kernels: Choices = (3,)
+    expands: Annotated[tuple[float, ...], Field(min_length=1, max_length=64)] = (4.0,)
+    se_ratios: Annotated[tuple[float, ...], Field(min_length=1, max_length=64)] = (0.0,)
+    acts: Annotated[tuple[str, ...], Field(min_length=1, max_length=64)] = ("relu",)
+    stride: Annotated[int, Field(ge=1, le=4)] = 2
+
+
+class Space(BaseModel):
+    """Networks of a stem, stages and a last pointwise convolution, with the image size as a choice too.
+
+    Attributes:
+        resolutions: pixels.
+        stem_widths: channels of the first 3x3 convolution, `stem_stride` its stride.
+        head_widths: channels of the last 1x1 convolution.
+        fixed: options that a kind of block always gets in this space.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: Annotated[str, Field(pattern=r"^[a-z0-9_-]{1,64}$")]
+    resolutions: Choices
+    stem_widths: Choices
+    stem_stride: Annotated[int, Field(ge=1, le=4)] = 1
+    stages: Annotated[tuple[Stage, ...], Field(min_length=1, max_length=16)]
+    head_widths: Choices
+    fixed: dict[str, dict[str, Any]] = {}
+
+    @classmethod
+    def from_json(cls, text: str | bytes) -> "Space":
+        """Return the space declared in JSON; raises SpaceError naming the path of what is wrong."""
+        try:
+            return cls.model_validate_json(text)
+        except ValidationError as error:
+            raise SpaceError(f"space: {one_line(error)}") from None
+
+    def parameters(self) -> dict[str, tuple[Any, ...]]:
+        """Return every choice of the space by name; a network is one value for each."""
+        parameters: dict[str, tuple[Any, ...]] = {"resolution": self.resolutions, "stem_width": self.stem_widths}
+        for index, stage in enumerate(self.stages):
+            prefix = f"stage{index}_"
+            parameters |= {
+                prefix + "kind": stage.kinds,
+                prefix + "depth": stage.depths,
+                prefix + "width": stage.widths,
+                prefix + "kernel": stage.kernels,
+                prefix + "expand": stage.expands,
+                prefix + "se_ratio": stage.se_ratios,
+                prefix + "act": stage.acts,
+            }
+        parameters["head_width"] = self.head_widths
+        return parameters
+
+    def decode(self, params: Params) -> ArchSpec:
+        """Return the network of one value for each parameter; raises SpecError where the values do not fit."""
+        stem_act = params["stage0_act"]
+        blocks = [
+            BlockSpec(kind="conv", out_chans=params["stem_width"], stride=self.stem_stride, options={"act": stem_act})
+        ]
+        for index, stage in enumerate(self.stages):
+            chosen = {key: params[f"stage{index}_{key}"] for key in ("kernel", "expand", "se_ratio", "act")}
+            kind = params[f"stage{index}_kind"]
+            options = {key: value for key, value in chosen.items() if has_option(kind, key)} | self.fixed.get(kind, {})
+            for position in range(params[f"stage{index}_depth"]):
+                stride = stage.stride if position == 0 else 1
+                width = params[f"stage{index}_width"]
+                blocks.append(BlockSpec(kind=kind, out_chans=width, stride=stride, options=options))
+        last_act = params[f"stage{len(self.stages) - 1}_act"]
+        head_options = {"kernel": 1, "act": last_act}
+        blocks.append(BlockSpec(kind="conv", out_chans=params["head_width"], options=head_options))
+        return ArchSpec(resolution=params["resolution"], blocks=tuple(blocks), head=HeadSpec())
+
+    def sample_params(self, rng: random.Random) -> dict[str, Any]:
+        """Return one random value for each parameter that together make a network."""
+        for _ in range(1000):
+            params = {name: rng.choice(choices) for name, choices in self.parameters().items()}
+            try:
+                self.decode(params)
+            except SpecError:
+                continue
+            return params
+        raise SpaceError(f"space {self.name!r}: 1,000 random choices gave no network that can be built")
+
+    def sample(self, rng: random.Random) -> ArchSpec:
+        """Return a random network of the space."""
+        return self.decode(self.sample_params(rng))
+
+    @property
+    def size(self) -> int:
+        """The number of combinations of choices; equal networks may be counted more than once."""
+        return math.prod(len(choices) for choices in self.parameters().values())

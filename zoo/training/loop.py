@@ -1,0 +1,107 @@
+"""The training loop."""
+
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from zoo.data.splits import ImageSet, Splits
+from zoo.errors import TrainingDivergedError
+from zoo.training.preprocessing import augment, normalize, resize
+
+# (scores of the network, labels, images at the data's own resolution) -> loss
+LossFunction = Callable[[Tensor, Tensor, Tensor], Tensor]
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """How a network is trained: SGD with momentum and a one-cycle schedule.
+
+    Attributes:
+        lr: highest learning rate, reached after the first quarter.
+        weight_decay: of weights, not of biases and normalisations.
+        label_smoothing: of the default loss.
+    """
+
+    epochs: int
+    batch_size: int = 64
+    lr: float = 0.1
+    weight_decay: float = 5e-4
+    label_smoothing: float = 0.05
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class Epoch:
+    """What one pass over the images gave."""
+
+    number: int
+    loss: float
+
+
+def train(
+    network: nn.Module,
+    data: Splits,
+    config: TrainConfig,
+    *,
+    resolution: int,
+    loss: LossFunction | None = None,
+    on_epoch: Callable[[Epoch], None] | None = None,
+) -> list[Epoch]:
+    """Train `network` in place on the training part of `data`.
+
+    Args:
+        resolution: pixels at which the network sees the images.
+        loss: cross entropy with label smoothing by default.
+        on_epoch: called after each pass.
+
+    Equal arguments give equal weights on one machine. Raises TrainingDivergedError when the loss is not finite.
+    """
+    import zoo.timm_import  # noqa: F401
+    from timm.optim import create_optimizer_v2
+
+    if loss is None:
+
+        def loss(scores: Tensor, labels: Tensor, images: Tensor) -> Tensor:
+            return F.cross_entropy(scores, labels, label_smoothing=config.label_smoothing)
+
+    generator = torch.Generator().manual_seed(config.seed)
+    mean, std = data.statistics()
+    optimizer = create_optimizer_v2(network, opt="sgd", lr=config.lr, weight_decay=config.weight_decay, momentum=0.9)
+    steps = max(1, math.ceil(len(data.train) / config.batch_size)) * config.epochs
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, config.lr, total_steps=steps, pct_start=0.25)
+    history = []
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(config.seed)  # dropout and stochastic depth draw from the global generator
+        network.train()
+        for number in range(1, config.epochs + 1):
+            total = 0.0
+            for images, labels in _batches(data.train, config.batch_size, generator):
+                images = augment(normalize(images, mean, std), flip=data.flip, generator=generator)
+                value = loss(network(resize(images, resolution)), labels, images)
+                if not torch.isfinite(value):
+                    raise TrainingDivergedError(f"the loss became {value.item()} in epoch {number}")
+                optimizer.zero_grad()
+                value.backward()
+                nn.utils.clip_grad_norm_(network.parameters(), 5.0)
+                optimizer.step()
+                schedule.step()
+                total += value.item() * len(labels)
+            history.append(Epoch(number, total / len(data.train)))
+            if on_epoch:
+                on_epoch(history[-1])
+    network.eval()
+    return history
+
+
+def _batches(images: ImageSet, size: int, generator: torch.Generator) -> Iterator[tuple[Tensor, Tensor]]:
+    """Yield shuffled batches; one of a single image, which batch norm cannot take, joins the one before."""
+    order = torch.randperm(len(images), generator=generator)
+    parts = list(order.split(size))
+    if len(parts) > 1 and len(parts[-1]) == 1:
+        parts[-2:] = [torch.cat(parts[-2:])]
+    for part in parts:
+        yield images.images[part], images.labels[part]
