@@ -1,9 +1,10 @@
 """From measured networks to the latency of one never measured.
 
-A network's cost is a sum: the profiled cost of its convolutions, scaled, plus what every other operation adds, by
-count and by values written, plus a constant. The coefficients are fitted to whole measured networks and are never
-negative, so that a larger network is never cheaper. Convolutions that no measured network had are estimated from
-those that had them by a forest over their shapes.
+A network's cost is a sum over its kernels: by class of kernel so much for each, for each multiply-add, value read,
+value written and weight; where the runtime offers a profile, also the profiled cost of its convolutions; plus a
+constant. The coefficients are fitted to whole measured networks and are never negative, so that a larger network is
+never cheaper. Convolutions that no measured network had are estimated from those that had them by a forest over
+their shapes.
 """
 
 import math
@@ -18,7 +19,8 @@ from sklearn.ensemble import ExtraTreesRegressor
 from latency_tables.kernels import Kernel, Placed, spec_kernels
 from latency_tables.observation import Observation
 
-_TREES = 64
+LEARNED = ("conv", "linear")  # kernels that have weights
+_TREES = 32
 
 
 @dataclass(frozen=True)
@@ -57,35 +59,51 @@ class Estimator:
         )
         return Cost(float(value), coverage)
 
-    def kernel_cost(self, kernel: Kernel) -> tuple[float, bool]:
-        """Return the cost of one convolution or linear layer, and whether it was measured."""
-        key = kernel.key
-        if key in self._measured:
-            return self._measured[key], True
-        if key not in self._guessed:
-            self._guessed[key] = float(np.exp(self._forest.predict([_shape_features(kernel)])[0]))
-        return self._guessed[key], False
+    def kernel_costs(self, kernels: Iterable[Kernel]) -> dict[str, tuple[float, bool]]:
+        """Return the profiled cost of convolutions by key, and whether it was measured; the others are estimated."""
+        wanted = {kernel.key: kernel for kernel in kernels}
+        unknown = {key: k for key, k in wanted.items() if key not in self._measured and key not in self._guessed}
+        if unknown and self._forest is not None:
+            guesses = np.exp(self._forest.predict([_shape_features(kernel) for kernel in unknown.values()]))
+            self._guessed |= dict(zip(unknown, guesses.tolist(), strict=True))
+        known = self._guessed | self._measured
+        return {key: (known.get(key, 0.0), key in self._measured) for key in wanted}
 
     def _features(self, placed: tuple[Placed, ...]) -> tuple[dict[str, float], float]:
         features: dict[str, float] = defaultdict(float)
         features["constant"] = 1.0
+        costs = self.kernel_costs(p.kernel for p in placed if p.kernel.op in LEARNED)
         known = 0.0
         for kernel in (p.kernel for p in placed):
-            if kernel.op in ("conv", "linear"):
-                cost, measured = self.kernel_cost(kernel)
+            _count(features, kernel)
+            if kernel.op in LEARNED:
+                cost, measured = costs[kernel.key]
                 features["profiled"] += cost
-                features["profiled count"] += 1
                 known += cost if measured else 0.0
-                if kernel.act not in ("none", "relu"):
-                    _add(features, kernel.act, kernel)
-            else:
-                _add(features, kernel.op, kernel)
         return features, known / features["profiled"] if features["profiled"] else 0.0
 
 
-def _add(features: dict[str, float], name: str, kernel: Kernel) -> None:
-    features[f"{name} count"] += 1
-    features[f"{name} values"] += kernel.out_elements / 1e4
+def _count(features: dict[str, float], kernel: Kernel) -> None:
+    """Add what `kernel` does to the sums by class that a network's cost is linear in."""
+    amounts = {"count": 1.0, "written": kernel.out_elements / 1e4}
+    if kernel.op not in LEARNED:
+        name = kernel.op
+    else:
+        name = _class_of(kernel)
+        amounts |= {"read": kernel.in_elements / 1e4, "macs": kernel.macs / 1e6, "weights": kernel.weights / 1e5}
+        if kernel.act not in ("none", "relu"):
+            features[f"{kernel.act} count"] += 1
+            features[f"{kernel.act} written"] += kernel.out_elements / 1e4
+    for what, amount in amounts.items():
+        features[f"{name} {what}"] += amount
+
+
+def _class_of(kernel: Kernel) -> str:
+    if kernel.out_shape[1:] == (1, 1):
+        return "vector"
+    if kernel.groups > 1:
+        return "depthwise" if kernel.groups == kernel.in_shape[0] else "grouped"
+    return "pointwise" if kernel.size == 1 else "dense"
 
 
 def _mean_costs(observations: Iterable[Observation]) -> dict[str, float]:
@@ -96,8 +114,10 @@ def _mean_costs(observations: Iterable[Observation]) -> dict[str, float]:
     return {key: float(np.median(values)) for key, values in costs.items()}
 
 
-def _fit_forest(measured: Mapping[str, float], networks: Iterable[tuple[Placed, ...]]) -> ExtraTreesRegressor:
+def _fit_forest(measured: Mapping[str, float], networks: Iterable[tuple[Placed, ...]]) -> ExtraTreesRegressor | None:
     by_key = {p.kernel.key: p.kernel for placed in networks for p in placed if p.kernel.key in measured}
+    if not by_key:  # the runtime offers no profile
+        return None
     features = [_shape_features(kernel) for kernel in by_key.values()]
     target = [math.log(max(measured[key], 1e-6)) for key in by_key]
     return ExtraTreesRegressor(_TREES, min_samples_leaf=2, random_state=0).fit(features, target)

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import torch
 from torch import nn
 
 from latency_tables.errors import MeasurementError
@@ -118,16 +119,18 @@ def _is_settled(samples: Sequence[Sample]) -> bool:
 
 @contextlib.contextmanager
 def one_core(threads: int) -> Iterator[None]:
-    """Keep a single-threaded measurement on the core it started on; several threads run where they like."""
+    """Keep a single-threaded measurement on one core; several threads run where they like."""
     if threads != 1 or not hasattr(os, "sched_setaffinity"):
         yield
         return
-    cores = os.sched_getaffinity(0)
+    cores, torch_threads = os.sched_getaffinity(0), torch.get_num_threads()
     os.sched_setaffinity(0, {max(cores)})
+    torch.set_num_threads(1)  # PyTorch's threads would wait for each other on the one core
     try:
         yield
     finally:
         os.sched_setaffinity(0, cores)
+        torch.set_num_threads(torch_threads)
 
 
 def measure(

@@ -11,7 +11,7 @@ from latency_tables.runtimes import NodeTime, Runtime, Session
 from zoo import ArchSpec
 
 _CONVOLUTIONS = ("Conv", "FusedConv", "QLinearConv", "Gemm", "QGemm")
-_PROFILE_RUNS = 25
+_PROFILE_RUNS = 15
 
 
 class Observation(BaseModel):
