@@ -190,9 +190,7 @@ def _trained(study: optuna.Study) -> list[FrozenTrial]:
 class _Proposer:
     """Asks the study for trials until enough of them are worth training."""
 
-    def __init__(
-        self, study: optuna.Study, space: Space, table: LatencyTable, budget_ms: float, seed: int
-    ) -> None:
+    def __init__(self, study: optuna.Study, space: Space, table: LatencyTable, budget_ms: float, seed: int) -> None:
         self._study, self._space, self._table = study, space, table
         self._budget_ms, self._seed = budget_ms, seed
 
@@ -314,4 +312,3 @@ def load_result(study: optuna.Study, budget_ms: float) -> SearchResult:
         raise SearchError(f"no candidate was trained to the end: {reasons}")
     rejected = sum(t.state == TrialState.PRUNED for t in trials)
     return SearchResult(candidates, budget_ms, rejected, failed)
-

@@ -1,7 +1,7 @@
 """Networks by name, as timm has it: `create_model`, `list_models`, `model_info`, `get_spec`."""
 
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache
 from typing import Any
 
 import torch
@@ -89,7 +89,7 @@ def _create_timm_model(name: str, num_classes: int, in_chans: int, **options: An
         return timm.create_model(name, num_classes=num_classes, in_chans=in_chans, **options)
 
 
-@lru_cache(maxsize=None)
+@cache
 def model_info(name: str) -> ModelInfo:
     """Return the facts of a published network, counted on the meta device: no memory is taken for weights."""
     entry = MODELS.get(name)

@@ -3,11 +3,20 @@
 import hashlib
 import inspect
 import typing
-from functools import cached_property, lru_cache
+from functools import cache, cached_property, lru_cache
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import torch
-from pydantic import BaseModel, ConfigDict, Field, StrictInt, ValidationError, create_model, field_serializer, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    StrictInt,
+    ValidationError,
+    create_model,
+    field_serializer,
+    model_validator,
+)
 from torch import nn
 
 from zoo.blocks import BLOCKS
@@ -38,7 +47,7 @@ def one_line(error: ValidationError) -> str:
     return (f"{path}: " if path else "") + message + (f" (and {more} more)" if more else "")
 
 
-@lru_cache(maxsize=None)
+@cache
 def _options_model(module: type[nn.Module]) -> type[BaseModel]:
     """Return the pydantic model of the keyword options in the constructor of `module`."""
     hints = typing.get_type_hints(module.__init__, include_extras=True)
@@ -237,6 +246,11 @@ class ArchSpec(_Spec):
         except ValidationError as error:
             raise SpecError(one_line(error)) from None
 
+    def at_resolution(self, resolution: int) -> "ArchSpec":
+        """Return the same network for images of `resolution` pixels; raises SpecError where it cannot run on them."""
+        fields = {name: getattr(self, name) for name in type(self).model_fields}
+        return ArchSpec(**fields | {"resolution": resolution})
+
     @cached_property
     def digest(self) -> str:
         """16 hexadecimal digits that are the same for equal specs and no others."""
@@ -261,6 +275,4 @@ class ArchSpec(_Spec):
         """
         from zoo.network import build_network
 
-        return build_network(
-            self, num_classes, in_chans, drop_rate=drop_rate, drop_path_rate=drop_path_rate, seed=seed
-        )
+        return build_network(self, num_classes, in_chans, drop_rate=drop_rate, drop_path_rate=drop_path_rate, seed=seed)

@@ -1,8 +1,9 @@
-"""Import timm and torchvision on machines where torchvision's compiled operators are missing.
+"""timm and torchvision, also on machines where torchvision's compiled operators are missing.
 
 PyPI has no CPU build of torchvision: beside a CPU build of PyTorch its import stops at
 `operator torchvision::nms does not exist`. Declaring the two operators lets it be imported; the networks, data
-sets and transforms need neither. Where torchvision is whole nothing is declared.
+sets and transforms need neither. Where torchvision is whole nothing is declared. Everything of timm that edgezoo
+uses is imported from here, so that the order is always right.
 """
 
 import torch
@@ -18,7 +19,6 @@ def _declare_missing_operators() -> None:
         library.define("nms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
         library.define("qnms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
         _KEEP_ALIVE.append(library)
-        import torchvision  # noqa: F401
 
 
 _KEEP_ALIVE: list[torch.library.Library] = []
@@ -26,5 +26,7 @@ _declare_missing_operators()
 
 import timm  # noqa: E402
 import torchvision  # noqa: E402
+from timm.data.readers.reader_image_folder import find_images_and_targets  # noqa: E402
+from timm.optim import create_optimizer_v2  # noqa: E402
 
-__all__ = ["timm", "torchvision"]
+__all__ = ["create_optimizer_v2", "find_images_and_targets", "timm", "torchvision"]

@@ -3,7 +3,17 @@
 from torch import Tensor, nn
 
 from zoo.blocks import BLOCKS
-from zoo.blocks.layers import Act, DropPath, Kernel, Ratio, SeRatio, depthwise, make_divisible, pointwise, squeeze_excite
+from zoo.blocks.layers import (
+    Act,
+    DropPath,
+    Kernel,
+    Ratio,
+    SeRatio,
+    depthwise,
+    make_divisible,
+    pointwise,
+    squeeze_excite,
+)
 
 
 @BLOCKS.register("inverted_residual")

@@ -8,7 +8,17 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from zoo.blocks import BLOCKS
-from zoo.blocks.layers import Act, Groups, Kernel, activation, channel_shuffle, depthwise, pointwise, require, require_multiple
+from zoo.blocks.layers import (
+    Act,
+    Groups,
+    Kernel,
+    activation,
+    channel_shuffle,
+    depthwise,
+    pointwise,
+    require,
+    require_multiple,
+)
 
 _Stride = Annotated[int, Field(ge=1, le=2)]
 

@@ -57,8 +57,7 @@ def _classes(root: Path) -> list[str]:
 
 
 def _read(root: Path, classes: list[str], resolution: int) -> ImageSet:
-    import zoo.timm_import  # noqa: F401
-    from timm.data.readers.reader_image_folder import find_images_and_targets
+    from zoo.timm_import import find_images_and_targets
 
     unknown = sorted({p.name for p in root.iterdir() if p.is_dir() and not p.name.startswith(".")} - set(classes))
     if unknown:

@@ -60,8 +60,7 @@ def train(
 
     Equal arguments give equal weights on one machine. Raises TrainingDivergedError when the loss is not finite.
     """
-    import zoo.timm_import  # noqa: F401
-    from timm.optim import create_optimizer_v2
+    from zoo.timm_import import create_optimizer_v2
 
     if loss is None:
 

@@ -1,0 +1,54 @@
+"""edgezoo run: the main job."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from pydantic import ValidationError
+from rich.console import Console
+
+from edgezoo.commands.output import AsJson, print_json
+from zoo.errors import EdgezooError
+
+
+def run_command(
+    data: Annotated[str, typer.Option(help="digits, folder:PATH or torchvision:NAME[@ROOT].")],
+    budget_ms: Annotated[float, typer.Option(help="Most milliseconds for one image.", min=0.0)],
+    out: Annotated[Path, typer.Option(help="Run folder; the same command goes on from what it holds.")],
+    runtime: Annotated[str, typer.Option(help="What executes the network.")] = "onnxruntime",
+    dtype: Annotated[str, typer.Option(help="Number format of the shipped network.")] = "int8",
+    threads: Annotated[int, typer.Option(help="Threads of the runtime for one image.", min=1)] = 1,
+    space: Annotated[str, typer.Option(help="Search space; see edgezoo search spaces.")] = "tiny",
+    image_size: Annotated[int, typer.Option(help="Pixels at which images are read.", min=8, max=512)] = 32,
+    trials: Annotated[int, typer.Option(help="Candidates to train.", min=1)] = 24,
+    epochs: Annotated[int, typer.Option(help="Epochs for each candidate.", min=1)] = 6,
+    final_epochs: Annotated[int, typer.Option(help="Epochs for teacher, winner and baselines.", min=1)] = 40,
+    teacher: Annotated[str, typer.Option(help="Network to distil from, of the zoo or timm/NAME.")] = "timm/resnet10t",
+    table_networks: Annotated[int, typer.Option(help="Networks measured for the latency table.", min=10)] = 50,
+    workers: Annotated[int, typer.Option(help="Processes that train candidates; 0 = one a core.", min=0)] = 0,
+    seed: Annotated[int, typer.Option(help="Seed of everything random.", min=0)] = 0,
+    as_json: AsJson = False,
+) -> None:
+    """Find, distil, quantize and measure a network for your images within a millisecond budget.
+
+    Example: edgezoo run --data digits --budget-ms 0.3 --out runs/digits
+    """
+    from edgezoo.run import run, summary
+    from edgezoo.settings import RunSettings
+    from latency_tables.device import available_cores
+    from zoo.spec import one_line
+
+    try:
+        settings = RunSettings(
+            data=data, runtime=runtime, dtype=dtype, threads=threads, budget_ms=budget_ms, space=space,
+            image_size=image_size, trials=trials, epochs=epochs, final_epochs=final_epochs, teacher=teacher,
+            table_networks=table_networks, seed=seed,
+        )  # fmt: skip
+    except ValidationError as error:
+        raise EdgezooError(one_line(error)) from None
+    console = Console(stderr=True, quiet=as_json)
+    result = run(settings, out, workers=workers or available_cores(), console=console)
+    if as_json:
+        print_json({"card": result.artifact.card.model_dump(mode="json"), "seconds": round(result.seconds, 1)})
+        return
+    Console(soft_wrap=True).print("\n".join(summary(result)), markup=False, highlight=False)
