@@ -1,6 +1,7 @@
 """One progress bar a stage for people; silence for machines."""
 
 import contextlib
+import time
 from collections.abc import Callable, Iterator
 
 from rich.console import Console
@@ -26,6 +27,7 @@ def stage(console: Console, title: str, total: int) -> Iterator[Advance]:
         def advance(done: int, note: str = "") -> None:
             progress.update(task, completed=done, note=note)
 
-        if not console.is_terminal:
-            console.print(f"{title} ...", highlight=False)
+        started = time.monotonic()
         yield advance
+        if not console.is_terminal:
+            console.print(f"{title}: {time.monotonic() - started:.0f} s", highlight=False)

@@ -81,7 +81,7 @@ def run(settings: RunSettings, folder: Path, *, workers: int = 1, console: Conso
                 on_trial=lambda done, total, best: advance(done, f"best {best:.1%}"),
             )
         verified = _verify(settings, folder, data, result, console)
-        config = TrainConfig(epochs=settings.final_epochs, seed=settings.seed)
+        config = TrainConfig(epochs=max(1, settings.final_epochs // 2), seed=settings.seed)
         with stage(console, f"teacher {settings.teacher}", config.epochs) as advance:
             teacher = get_teacher(
                 settings.teacher,
@@ -183,7 +183,7 @@ def _ship(
         measured[candidate.trial] = artifact.measured_ms
     fastest = min(measured.values(), default=float("nan"))
     raise BudgetError(
-        f"no candidate measured within {settings.budget_ms:g} ms, the fastest of {len(measured)} took {fastest:.3f} ms: "
+        f"no candidate measured within {settings.budget_ms:g} ms, the fastest of {len(measured)} took {fastest:.3f}: "
         "the table is too optimistic here or the machine is busy; take a larger budget"
     )
 
@@ -242,12 +242,14 @@ def summary(result: RunResult) -> list[str]:
     floats = f", fp32 {card.test.fp32:.1%}" if dtype != "fp32" and card.test.fp32 is not None else ""
     kinds = " > ".join(dict.fromkeys(block.kind for block in card.spec.blocks))
     return [
-        f"data      {data.name}: {parts[0]:,} train, {parts[1]:,} validation, {parts[2]:,} test, {data.num_classes} classes",
+        f"data      {data.name}, {data.num_classes} classes: {parts[0]:,} train, {parts[1]:,} validation, "
+        f"{parts[2]:,} test images",
         f"table     {s.runtime} {dtype}, {s.threads} thread, {validation.networks} networks measured, "
         f"error on unseen ones {validation.mape:.1%}",
         f"search    {len(result.search.candidates)} trained, {result.search.rejected} rejected unseen, space {s.space}",
         f"winner    {kinds}: {card.params:,} parameters, {card.macs / 1e6:.1f} M MACs, {card.spec.resolution} px",
         f"accuracy  test {dtype} {result.artifact.accuracy:.1%}{floats}",
-        f"latency   measured {card.measured_ms:.3f} ms (p10 {card.measured_p10_ms:.3f}, p90 {card.measured_p90_ms:.3f}), "
+        f"latency   measured {card.measured_ms:.3f} ms (p10 {card.measured_p10_ms:.3f}, "
+        f"p90 {card.measured_p90_ms:.3f}), "
         f"predicted {card.predicted_ms:.3f}, budget {s.budget_ms:g} -> {result.artifact.path}",
     ]

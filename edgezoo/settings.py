@@ -26,7 +26,7 @@ class RunSettings(BaseModel):
     Attributes:
         image_size: pixels at which images are stored; networks see them at their own resolution.
         trials: candidates to train for `epochs` each.
-        final_epochs: of the teacher, the winner and the baselines.
+        final_epochs: of the winner and the baselines; the teacher takes half of them.
         table_networks: random networks of the space measured for the latency table.
     """
 
@@ -41,7 +41,7 @@ class RunSettings(BaseModel):
     image_size: Annotated[int, Field(ge=8, le=512)] = 32
     trials: Annotated[int, Field(ge=1, le=100_000)] = 24
     epochs: Annotated[int, Field(ge=1, le=10_000)] = 6
-    final_epochs: Annotated[int, Field(ge=1, le=10_000)] = 40
+    final_epochs: Annotated[int, Field(ge=1, le=10_000)] = 30
     teacher: str = DEFAULT_TEACHER
     baselines: tuple[str, ...] = DEFAULT_BASELINES
     table_networks: Annotated[int, Field(ge=10, le=10_000)] = 50
@@ -73,9 +73,7 @@ def locked(folder: Path) -> Iterator[None]:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
-                raise RunError(
-                    f"{folder} is in use by another edgezoo run; wait for it or take another --out"
-                ) from None
+                raise RunError(f"{folder} is in use by another edgezoo run; wait or take another --out") from None
             yield
     except OSError as error:
         raise RunError(f"cannot use {folder} as run folder: {error.strerror or error}") from None

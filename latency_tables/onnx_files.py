@@ -2,7 +2,6 @@
 
 import contextlib
 import logging
-import os
 import warnings
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -42,7 +41,7 @@ def export_onnx(module: nn.Module, input_shape: tuple[int, int, int, int], path:
         partial.unlink(missing_ok=True)
         reason = str(error).strip().splitlines()[0]
         raise MeasurementError(f"cannot be written as ONNX: {reason}") from error
-    os.replace(partial, path)
+    partial.replace(path)
 
 
 def quantize_onnx(
@@ -74,7 +73,7 @@ def quantize_onnx(
                 reduce_range=not has_vnni() if reduce_range is None else reduce_range,
                 calibrate_method=CalibrationMethod.MinMax,
             )
-        os.replace(partial, path)
+        partial.replace(path)
     finally:
         prepared.unlink(missing_ok=True)
         partial.unlink(missing_ok=True)

@@ -6,6 +6,7 @@ proposes the same trials as one that never stopped, however many workers score t
 """
 
 import json
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -174,7 +175,9 @@ def _claim(study: optuna.Study, settings: dict[str, Any]) -> None:
     known = study.user_attrs.get("settings")
     if known is None:
         study.set_user_attr("settings", settings)
-        study.set_metric_names(["accuracy", "latency_ms"])
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # Optuna calls it experimental since 3.2
+            study.set_metric_names(["accuracy", "latency_ms"])
         return
     different = [key for key, value in settings.items() if json.dumps(known.get(key)) != json.dumps(value)]
     if different:

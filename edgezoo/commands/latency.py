@@ -142,7 +142,8 @@ def _print_table_facts(table, as_json: bool) -> None:
         print_json({"device": device.model_dump(), "created": table.created, "validation": v.model_dump()})
         return
     print(
-        f"{device.runtime} {device.runtime_version} {device.dtype}, {device.threads} thread on {device.cpu}, {table.created}"
+        f"{device.runtime} {device.runtime_version} {device.dtype}, {device.threads} thread on {device.cpu}, "
+        f"{table.created}"
     )
     print(
         f"{v.networks} networks of {table.space}; predicting networks left out: error {v.mape:.1%}, within 5 % "

@@ -91,9 +91,8 @@ def _tiles(result: RunResult) -> str:
         (f"{card.macs / 1e6:.1f} M", "multiply-adds"),
         (f"{result.seconds / 60:.1f} min", "for the whole run"),
     ]
-    return (
-        "<div class=tiles>" + "".join(f"<div class=tile><b>{a}</b><span>{b}</span></div>" for a, b in tiles) + "</div>"
-    )
+    inside = "".join(f"<div class=tile><b>{value}</b><span>{what}</span></div>" for value, what in tiles)
+    return f"<div class=tiles>{inside}</div>"
 
 
 def _comparison(result: RunResult) -> str:

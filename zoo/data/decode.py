@@ -21,9 +21,9 @@ def decode_images(paths: Sequence[Path], labels: Sequence[int], resolution: int)
             f"{len(paths):,} images at {resolution} pixels need {size / 2**30:.1f} GiB of memory, over the limit of "
             f"{MAX_BYTES / 2**30:.0f}; take a smaller --image-size or fewer images"
         )
-    from zoo.timm_import import torchvision
+    import zoo.timm_import  # noqa: F401
+    from torchvision.transforms.v2 import functional
 
-    functional = torchvision.transforms.v2.functional
     images = torch.empty(len(paths), 3, resolution, resolution, dtype=torch.uint8)
     for index, path in enumerate(paths):
         try:

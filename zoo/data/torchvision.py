@@ -54,9 +54,9 @@ def _classes(data: Any) -> int:
 
 
 def _read(data: Any, resolution: int) -> ImageSet:
-    from zoo.timm_import import torchvision
+    import zoo.timm_import  # noqa: F401
+    from torchvision.transforms.v2 import functional
 
-    functional = torchvision.transforms.v2.functional
     first = functional.pil_to_tensor(data[0][0])
     chans = 1 if first.shape[0] == 1 else 3
     if len(data) * chans * resolution**2 > MAX_BYTES:
