@@ -51,10 +51,10 @@ class Network(nn.Module):
 
     def reset_classifier(self, num_classes: int) -> None:
         """Replace the last layer by a new one for `num_classes`; 0 takes it away."""
+        reference = next(self.parameters(), torch.empty(0))
         self.num_classes = num_classes
         self.head.reset(num_classes)
         initialize(self.head.classifier)
-        reference = next(self.blocks.parameters())
         self.head.classifier.to(reference.device, reference.dtype)
 
 
@@ -102,6 +102,9 @@ def build_network(
     """Return the network of `spec`; see `ArchSpec.build` for the arguments."""
     if num_classes < 0 or in_chans < 1:
         raise SpecError(f"num_classes must be >= 0 and in_chans >= 1, got {num_classes} and {in_chans}")
+    for name, rate in (("drop_rate", drop_rate), ("drop_path_rate", drop_path_rate)):
+        if rate is not None and not 0 <= rate < 1:
+            raise SpecError(f"{name} must be at least 0 and less than 1, got {rate}")
     with torch.random.fork_rng(devices=[]) if seed is not None else contextlib.nullcontext():
         if seed is not None:
             torch.manual_seed(seed)

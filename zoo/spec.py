@@ -4,11 +4,12 @@ import hashlib
 import inspect
 import typing
 from functools import cache, cached_property, lru_cache
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 
 import torch
 from pydantic import (
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Field,
     StrictInt,
@@ -41,7 +42,11 @@ def one_line(error: ValidationError) -> str:
     first = error.errors()[0]
     path = ""
     for part in first["loc"]:
-        path += f"[{part}]" if isinstance(part, int) else f".{part}" if path else str(part)
+        if isinstance(part, int):
+            path += f"[{part}]"
+        else:
+            name = repr(part)[1:-1][:64]  # a name out of a file may be of any length and hold line breaks
+            path += f".{name}" if path else name
     message = str(first.get("ctx", {}).get("error", "")) or first["msg"]
     more = error.error_count() - 1
     return (f"{path}: " if path else "") + message + (f" (and {more} more)" if more else "")
@@ -80,19 +85,22 @@ class _Spec(BaseModel):
 class _KindSpec(_Spec):
     """A kind out of a registry with its options; options equal to their defaults are dropped."""
 
-    kind: Annotated[str, Field(max_length=64)]
+    kind: Annotated[str, Field(strict=True, max_length=64)]
     options: Options = ()
 
     @model_validator(mode="before")
     @classmethod
     def _canonical_options(cls, data: Any) -> Any:
-        if not isinstance(data, dict) or not isinstance(data.get("kind"), str):
+        if not isinstance(data, dict) or not isinstance(data.get("kind"), str) or len(data["kind"]) > 64:
             return data
         options = data.get("options", ())
         if not isinstance(options, dict):
             if not isinstance(options, tuple):
                 raise ValueError("options must be an object of names and values")
-            options = dict(options)
+            try:
+                options = dict(options)
+            except (TypeError, ValueError):
+                raise ValueError("options must be pairs of a name and a value") from None
         try:
             module = cls._registry().get(data["kind"])
             # JSON has lists where options have tuples
@@ -139,7 +147,7 @@ class BlockSpec(_KindSpec):
 class HeadSpec(_KindSpec):
     """The classifier of a network: its registered kind and options."""
 
-    kind: Annotated[str, Field(max_length=64)] = "linear"
+    kind: Annotated[str, Field(strict=True, max_length=64)] = "linear"
 
     @classmethod
     def _registry(cls) -> Registry[type[nn.Module]]:
@@ -198,6 +206,17 @@ def output_shape(block: BlockSpec, in_shape: tuple[int, int, int], same_padding:
     return (block.out_chans, *_sizes[key])
 
 
+def _named(data: Any) -> Any:
+    """Refuse an object whose keys are no names: `**data` would raise TypeError."""
+    if isinstance(data, dict) and not all(isinstance(key, str) for key in data):
+        raise ValueError("the keys of an object must be strings")
+    return data
+
+
+_T = TypeVar("_T")
+_Named = Annotated[_T, BeforeValidator(_named)]
+
+
 class ArchSpec(_Spec):
     """A whole network: blocks in order, then a head. Two equal specs have the same `digest`.
 
@@ -209,10 +228,10 @@ class ArchSpec(_Spec):
 
     schema_version: Literal[1] = 1
     resolution: Annotated[StrictInt, Field(ge=1, le=4096)]
-    blocks: Annotated[tuple[BlockSpec, ...], Field(min_length=1, max_length=MAX_BLOCKS)]
-    head: HeadSpec = HeadSpec()
-    bn_eps: Annotated[float, Field(gt=0, lt=1)] = 1e-5
-    bn_momentum: Annotated[float, Field(gt=0, le=1)] = 0.1
+    blocks: Annotated[tuple[_Named[BlockSpec], ...], Field(min_length=1, max_length=MAX_BLOCKS)]
+    head: _Named[HeadSpec] = HeadSpec()
+    bn_eps: Annotated[float, Field(strict=True, gt=0, lt=1)] = 1e-5
+    bn_momentum: Annotated[float, Field(strict=True, gt=0, le=1)] = 0.1
     padding: Literal["symmetric", "same"] = "symmetric"
 
     @model_validator(mode="after")

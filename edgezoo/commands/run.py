@@ -22,7 +22,7 @@ def run_command(
     image_size: Annotated[int, typer.Option(help="Pixels at which images are read.", min=8, max=512)] = 32,
     trials: Annotated[int, typer.Option(help="Candidates to train.", min=1)] = 24,
     epochs: Annotated[int, typer.Option(help="Epochs for each candidate.", min=1)] = 6,
-    final_epochs: Annotated[int, typer.Option(help="Epochs for winner and baselines; half for the teacher.", min=1)] = 30,
+    final_epochs: Annotated[int, typer.Option(help="Epochs for the winner; the teacher takes half.", min=1)] = 30,
     teacher: Annotated[str, typer.Option(help="Network to distil from, of the zoo or timm/NAME.")] = "timm/resnet10t",
     table_networks: Annotated[int, typer.Option(help="Networks measured for the latency table.", min=10)] = 50,
     workers: Annotated[int, typer.Option(help="Processes that train candidates; 0 = one a core.", min=0)] = 0,

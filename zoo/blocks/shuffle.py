@@ -1,10 +1,9 @@
 """ShuffleNet units: V1 with group convolutions (arXiv:1707.01083), V2 with channel split (arXiv:1807.11164)."""
 
-from typing import Annotated, Literal
+from typing import Literal
 
 import torch
 import torch.nn.functional as F
-from pydantic import Field
 from torch import Tensor, nn
 
 from zoo.blocks import BLOCKS
@@ -19,8 +18,6 @@ from zoo.blocks.layers import (
     require,
     require_multiple,
 )
-
-_Stride = Annotated[int, Field(ge=1, le=2)]
 
 
 @BLOCKS.register("shuffle_v1")
@@ -40,13 +37,14 @@ class ShuffleV1(nn.Module):
         in_chans: int,
         out_chans: int,
         *,
-        stride: _Stride = 1,
+        stride: int = 1,
         kernel: Kernel = 3,
         groups: Groups = 3,
         group_first: bool = True,
         act: Act = "relu",
     ) -> None:
         super().__init__()
+        require(stride <= 2, f"stride must be 1 or 2, got {stride}")
         branch_chans = out_chans - in_chans if stride == 2 else out_chans
         require(stride == 2 or in_chans == out_chans, f"stride 1 keeps the channels: {in_chans} in, {out_chans} out")
         require(branch_chans > 0, f"stride 2 must widen: {in_chans} in, {out_chans} out")
@@ -86,12 +84,13 @@ class ShuffleV2(nn.Module):
         in_chans: int,
         out_chans: int,
         *,
-        stride: _Stride = 1,
+        stride: int = 1,
         kernel: Kernel = 3,
         act: Act = "relu",
         split: Literal["rest", "half"] = "rest",
     ) -> None:
         super().__init__()
+        require(stride <= 2, f"stride must be 1 or 2, got {stride}")
         require_multiple(out_chans, 2, "output channels")
         require(kernel % 2 == 1, f"kernel must be odd, got {kernel}")
         half = out_chans // 2

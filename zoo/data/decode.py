@@ -21,13 +21,14 @@ def decode_images(paths: Sequence[Path], labels: Sequence[int], resolution: int)
             f"{len(paths):,} images at {resolution} pixels need {size / 2**30:.1f} GiB of memory, over the limit of "
             f"{MAX_BYTES / 2**30:.0f}; take a smaller --image-size or fewer images"
         )
-    import zoo.timm_import  # noqa: F401
-    from torchvision.transforms.v2 import functional
+    from zoo.timm_import import image_functional as functional
 
     images = torch.empty(len(paths), 3, resolution, resolution, dtype=torch.uint8)
     for index, path in enumerate(paths):
         try:
             with Image.open(path) as opened:
+                if opened.mode.startswith(("I", "F")):  # convert() would clip them to white
+                    raise ValueError(f"pixels of mode {opened.mode}, more than 8 bits a channel")
                 picture = opened.convert("RGB")
         except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
             raise DataError(f"{path} cannot be read as an image: {error}") from None

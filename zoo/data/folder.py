@@ -64,6 +64,8 @@ def _read(root: Path, classes: list[str], resolution: int) -> ImageSet:
         raise DataError(f"{root} has the class folder {unknown[0]!r}, which the training images lack")
     class_to_idx = {name: index for index, name in enumerate(classes)}
     samples, _ = find_images_and_targets(str(root), class_to_idx=class_to_idx)
+    # timm takes the innermost folder for the class: cat/dog/1.png is no dog
+    samples = [(path, target) for path, target in samples if Path(path).parent.parent == root]
     if not samples:
         raise DataError(f"{root} holds no images (jpg, jpeg, png)")
     counts = torch.bincount(torch.tensor([target for _, target in samples]), minlength=len(classes))

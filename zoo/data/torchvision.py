@@ -44,7 +44,7 @@ def _open(factory: Any, root: str, is_train: bool) -> Any:
     part: dict[str, Any] = {"train": is_train} if "train" in names else {"split": "train" if is_train else "test"}
     try:
         return factory(root, **part)
-    except (RuntimeError, FileNotFoundError, ValueError) as error:
+    except (RuntimeError, FileNotFoundError, ValueError, TypeError) as error:
         reason = str(error).splitlines()[0]
         raise DataError(f"torchvision:{factory.__name__} is not in {root}: {reason}; give its place after @") from None
 
@@ -54,8 +54,7 @@ def _classes(data: Any) -> int:
 
 
 def _read(data: Any, resolution: int) -> ImageSet:
-    import zoo.timm_import  # noqa: F401
-    from torchvision.transforms.v2 import functional
+    from zoo.timm_import import image_functional as functional
 
     first = functional.pil_to_tensor(data[0][0])
     chans = 1 if first.shape[0] == 1 else 3

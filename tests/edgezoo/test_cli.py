@@ -1,0 +1,97 @@
+import json
+import subprocess
+import sys
+
+import pytest
+from PIL import Image
+
+
+def _edgezoo(*arguments, timeout=120):
+    command = [sys.executable, "-m", "edgezoo.cli", *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, timeout=timeout)
+
+
+def _refused(*arguments):
+    """Run a command that must fail; return its one line."""
+    result = _edgezoo(*arguments)
+    assert result.returncode == 1, result.stderr
+    assert not result.stdout
+    lines = result.stderr.strip().splitlines()
+    assert len(lines) == 1 and lines[0].startswith("error: "), result.stderr
+    return lines[0]
+
+
+def _run(tmp_path, **changes):
+    options = {"data": "digits", "budget-ms": 1, "out": tmp_path / "run"} | changes
+    return ["run", *(part for name, value in options.items() for part in (f"--{name.replace('_', '-')}", value))]
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"data": "digit"}, "unknown data set 'digit'; did you mean 'digits'?"),
+        ({"data": "folder:/nowhere"}, "/nowhere is not a folder"),
+        ({"data": "torchvision:CIFAR"}, "did you mean 'CIFAR10'"),
+        ({"runtime": "onnxrntime"}, "unknown runtime 'onnxrntime'; did you mean 'onnxruntime'?"),
+        ({"dtype": "int4"}, "runtime 'onnxruntime' has no dtype 'int4'; it has fp32, int8"),
+        ({"space": "tinny"}, "unknown space 'tinny'; did you mean 'tiny'?"),
+        ({"teacher": "timm/resnet10"}, "timm/resnet10t"),
+    ],
+)
+def test_a_wrong_name_is_one_line_with_near_names(tmp_path, changes, message):
+    assert message in _refused(*_run(tmp_path, **changes))
+    assert not (tmp_path / "run" / "settings.json").exists()
+
+
+def _images(folder, classes, count=12, size=(20, 20)):
+    for index, name in enumerate(classes):
+        (folder / name).mkdir(parents=True)
+        for i in range(count):
+            Image.new("RGB", size, (40 * index, 10 * i, 90)).save(folder / name / f"{i}.png")
+
+
+def test_a_folder_that_cannot_be_trained_on_is_one_line(tmp_path):
+    (tmp_path / "empty").mkdir()
+    assert "no class folders" in _refused(*_run(tmp_path, data=f"folder:{tmp_path / 'empty'}"))
+    _images(tmp_path / "one", ["cat"])
+    assert "one class only ('cat')" in _refused(*_run(tmp_path, data=f"folder:{tmp_path / 'one'}"))
+    _images(tmp_path / "bad", ["cat", "dog"])
+    (tmp_path / "bad" / "dog" / "3.png").write_bytes(b"not an image")
+    assert "dog/3.png cannot be read" in _refused(*_run(tmp_path, data=f"folder:{tmp_path / 'bad'}"))
+
+
+def test_bad_usage_exits_with_two():
+    assert _edgezoo("run", "--data", "digits").returncode == 2
+    assert _edgezoo("frobnicate").returncode == 2
+    assert _edgezoo("run", "--data", "digits", "--budget-ms", "-1", "--out", "x").returncode == 2
+
+
+def test_models_are_listed_and_shown():
+    listed = json.loads(_edgezoo("models", "list", "ghostnet_1*", "--json").stdout)
+    assert [m["name"] for m in listed] == ["ghostnet_100", "ghostnet_130"]
+    shown = _edgezoo("models", "show", "squeezenet1_1").stdout
+    assert "1,235,496 parameters" in shown and shown.count("fire") == 8
+    assert "did you mean 'ghostnet_100'" in _refused("models", "show", "ghostnet_10")
+
+
+def test_spaces_runtimes_and_doctor_answer():
+    assert set(json.loads(_edgezoo("search", "spaces", "--json").stdout)) >= {"tiny", "mobile"}
+    runtimes = json.loads(_edgezoo("latency", "runtimes", "--json").stdout)
+    assert runtimes["onnxruntime"]["dtypes"] == ["fp32", "int8"]
+    assert "runtime onnxruntime" in _edgezoo("doctor").stdout
+
+
+def test_latency_of_a_spec_is_measured_and_predicted(small_table, small_space, tmp_path):
+    import random
+
+    (tmp_path / "spec.json").write_text(small_space.sample(random.Random(0)).to_json())
+    measured = json.loads(_edgezoo("latency", "measure", tmp_path / "spec.json", "--json").stdout)
+    assert measured["median_ms"] > 0
+    small_table.save(tmp_path / "table.json")
+    estimate = json.loads(
+        _edgezoo("latency", "predict", tmp_path / "table.json", tmp_path / "spec.json", "--json").stdout
+    )
+    assert estimate["low_ms"] <= estimate["ms"] <= estimate["high_ms"]
+    assert "cannot read" in _refused("latency", "show", tmp_path / "none.json")
+    (tmp_path / "spec.json").write_text("{}")
+    assert "resolution: Field required" in _refused("latency", "measure", tmp_path / "spec.json")

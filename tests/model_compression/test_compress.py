@@ -1,0 +1,81 @@
+import hashlib
+import json
+import random
+
+import numpy as np
+import onnxruntime
+import pytest
+
+from model_compression import ModelCard, compress
+from model_compression import compress as compress_function
+from model_compression.export.onnx import network_inputs
+from zoo.training import TrainConfig
+
+
+@pytest.fixture(scope="module")
+def artifact(small_space, digits, small_table, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("compressed")
+    return compress(
+        small_space.sample(random.Random(0)),
+        digits,
+        recipe="distil+int8",
+        folder=folder,
+        teacher="mobilenetv1_025",
+        config=TrainConfig(epochs=4),
+        table=small_table,
+    )
+
+
+def test_the_file_is_as_accurate_as_the_card_says(artifact, digits):
+    card = artifact.card
+    session = onnxruntime.InferenceSession(str(artifact.path), providers=["CPUExecutionProvider"])
+    images = network_inputs(digits.test, digits, card.input.resolution)
+    scores = np.concatenate([session.run(None, {"input": image[None]})[0] for image in images])
+    assert float((scores.argmax(1) == digits.test.labels.numpy()).mean()) == pytest.approx(artifact.accuracy)
+    assert artifact.accuracy > 0.5
+    assert abs(card.test.int8 - card.test.fp32) < 0.05
+
+
+def test_the_card_tells_how_to_feed_the_file(artifact, digits):
+    card = artifact.card.input
+    pixels = digits.test.images[:1].numpy().astype(np.float32) / 255
+    mean, std = (np.array(v, dtype=np.float32).reshape(1, -1, 1, 1) for v in (card.mean, card.std))
+    np.testing.assert_allclose((pixels - mean) / std, network_inputs(digits.test, digits, 16)[:1], atol=1e-5)
+
+
+def test_the_card_lies_beside_the_file_and_names_it(artifact):
+    card = ModelCard.model_validate_json(artifact.path.with_suffix(".json").read_bytes())
+    assert card == artifact.card
+    assert card.sha256 == hashlib.sha256(artifact.path.read_bytes()).hexdigest()
+    assert card.teacher == "mobilenetv1_025" and card.recipe == "distil+int8"
+    assert card.measured_p10_ms <= card.measured_ms <= card.measured_p90_ms
+    assert card.predicted_ms > 0 and card.versions["torch"]
+
+
+def test_weights_of_an_equal_training_are_used_again(artifact, digits):
+    epochs = []
+    again = compress_function(
+        artifact.card.spec,
+        digits,
+        recipe="distil+int8",
+        folder=artifact.path.parent,
+        teacher="mobilenetv1_025",
+        config=TrainConfig(epochs=4),
+        on_epoch=epochs.append,
+    )
+    assert not epochs
+    assert again.card.sha256 == artifact.card.sha256
+
+
+def test_a_network_over_the_limit_never_sees_the_test_images(small_space, digits, tmp_path):
+    artifact = compress(
+        small_space.sample(random.Random(1)),
+        digits,
+        recipe="train+fp32",
+        folder=tmp_path,
+        config=TrainConfig(epochs=1),
+        test_within_ms=0.0,
+    )
+    assert artifact.card.test.fp32 is None and artifact.card.validation.fp32 is not None
+    assert np.isnan(artifact.accuracy)
+    assert json.loads((tmp_path / "model.json").read_text())["teacher"] is None
