@@ -40,7 +40,7 @@ class RunSettings(BaseModel):
     space: str = "tiny"
     image_size: Annotated[int, Field(ge=8, le=512)] = 32
     trials: Annotated[int, Field(ge=1, le=100_000)] = 24
-    epochs: Annotated[int, Field(ge=1, le=10_000)] = 6
+    epochs: Annotated[int, Field(ge=1, le=10_000)] = 5
     final_epochs: Annotated[int, Field(ge=1, le=10_000)] = 30
     teacher: str = DEFAULT_TEACHER
     baselines: tuple[str, ...] = DEFAULT_BASELINES

@@ -3,8 +3,8 @@
 A network's cost is a sum over its kernels: by class of kernel so much for each, for each multiply-add, value read,
 value written and weight; where the runtime offers a profile, also the profiled cost of its convolutions; plus a
 constant. The coefficients are fitted to whole measured networks and are never negative, so that a larger network is
-never cheaper. Convolutions that no measured network had are estimated from those that had them by a forest over
-their shapes.
+never cheaper. Convolutions that no measured network had are estimated from those that had them: by a sum of the same
+kind, times what a forest over their shapes knows of the sum's error.
 """
 
 import math
@@ -41,31 +41,21 @@ class Estimator:
     def __init__(self, observations: Sequence[Observation]) -> None:
         kernels = [spec_kernels(o.spec, o.num_classes, o.in_chans) for o in observations]
         self._measured = _mean_costs(observations)
-        self._forest = _fit_forest(self._measured, kernels)
+        self._profile = _fit_profile(self._measured, kernels)
         self._guessed: dict[str, float] = {}
-        rows = [self._features(placed)[0] for placed in kernels]
-        self._names = sorted({name for row in rows for name in row})
-        matrix = np.array([[row.get(name, 0.0) for name in self._names] for row in rows])
-        target = np.array([o.cost for o in observations])
-        # relative errors count: every network weighs the same
-        self._coefficients = nnls(matrix / target[:, None], np.ones(len(target)))[0]
+        self._sum = _Sum([self._features(placed)[0] for placed in kernels], [o.cost for o in observations])
 
     def cost(self, placed: tuple[Placed, ...]) -> Cost:
         """Return the cost of a network of these kernels."""
         features, coverage = self._features(placed)
-        value = sum(
-            coefficient * features.get(name, 0.0)
-            for name, coefficient in zip(self._names, self._coefficients, strict=True)
-        )
-        return Cost(float(value), coverage)
+        return Cost(self._sum.of(features), coverage)
 
     def kernel_costs(self, kernels: Iterable[Kernel]) -> dict[str, tuple[float, bool]]:
         """Return the profiled cost of convolutions by key, and whether it was measured; the others are estimated."""
         wanted = {kernel.key: kernel for kernel in kernels}
         unknown = {key: k for key, k in wanted.items() if key not in self._measured and key not in self._guessed}
-        if unknown and self._forest is not None:
-            guesses = np.exp(self._forest.predict([_shape_features(kernel) for kernel in unknown.values()]))
-            self._guessed |= dict(zip(unknown, guesses.tolist(), strict=True))
+        if unknown and self._profile is not None:
+            self._guessed |= dict(zip(unknown, self._profile.costs(list(unknown.values())), strict=True))
         known = self._guessed | self._measured
         return {key: (known.get(key, 0.0), key in self._measured) for key in wanted}
 
@@ -81,6 +71,47 @@ class Estimator:
                 features["profiled"] += cost
                 known += cost if measured else 0.0
         return features, known / features["profiled"] if features["profiled"] else 0.0
+
+
+class _Sum:
+    """Non-negative coefficients whose sum over features is nearest to `targets`, relative errors squared."""
+
+    def __init__(self, rows: Sequence[Mapping[str, float]], targets: Sequence[float]) -> None:
+        self._names = sorted({name for row in rows for name in row})
+        matrix, target = self._matrix(rows), np.array(targets)
+        self._coefficients = nnls(matrix / target[:, None], np.ones(len(target)))[0]
+
+    def _matrix(self, rows: Sequence[Mapping[str, float]]) -> np.ndarray:
+        return np.array([[row.get(name, 0.0) for name in self._names] for row in rows])
+
+    def of(self, row: Mapping[str, float]) -> float:
+        """Return the sum for one row of features."""
+        return float((self._matrix([row]) @ self._coefficients)[0])
+
+
+class _Profile:
+    """Estimates the profiled cost of single kernels from their shapes."""
+
+    def __init__(self, kernels: Sequence[Kernel], costs: Sequence[float]) -> None:
+        rows = [_kernel_row(kernel) for kernel in kernels]
+        self._sum = _Sum(rows, costs)
+        error = [math.log(cost / self._base(kernel)) for kernel, cost in zip(kernels, costs, strict=True)]
+        self._forest = ExtraTreesRegressor(_TREES, min_samples_leaf=2, random_state=0)
+        self._forest.fit([_shape_features(kernel) for kernel in kernels], error)
+
+    def _base(self, kernel: Kernel) -> float:
+        return max(self._sum.of(_kernel_row(kernel)), 1e-6)
+
+    def costs(self, kernels: Sequence[Kernel]) -> list[float]:
+        """Return the estimated cost of each kernel."""
+        errors = np.exp(self._forest.predict([_shape_features(kernel) for kernel in kernels]))
+        return [self._base(kernel) * float(error) for kernel, error in zip(kernels, errors, strict=True)]
+
+
+def _kernel_row(kernel: Kernel) -> dict[str, float]:
+    row: dict[str, float] = defaultdict(float)
+    _count(row, kernel)
+    return row
 
 
 def _count(features: dict[str, float], kernel: Kernel) -> None:
@@ -114,13 +145,12 @@ def _mean_costs(observations: Iterable[Observation]) -> dict[str, float]:
     return {key: float(np.median(values)) for key, values in costs.items()}
 
 
-def _fit_forest(measured: Mapping[str, float], networks: Iterable[tuple[Placed, ...]]) -> ExtraTreesRegressor | None:
+def _fit_profile(measured: Mapping[str, float], networks: Iterable[tuple[Placed, ...]]) -> _Profile | None:
+    """Return the estimator of kernels that were not measured; None where the runtime offers no profile."""
     by_key = {p.kernel.key: p.kernel for placed in networks for p in placed if p.kernel.key in measured}
-    if not by_key:  # the runtime offers no profile
+    if not by_key:
         return None
-    features = [_shape_features(kernel) for kernel in by_key.values()]
-    target = [math.log(max(measured[key], 1e-6)) for key in by_key]
-    return ExtraTreesRegressor(_TREES, min_samples_leaf=2, random_state=0).fit(features, target)
+    return _Profile(list(by_key.values()), [max(measured[key], 1e-6) for key in by_key])
 
 
 def _shape_features(kernel: Kernel) -> list[float]:

@@ -118,16 +118,16 @@ class _Recorder(TorchDispatchMode):
         elif name in ("addmm", "mm"):
             source = args[1] if name == "addmm" else args[0]
             self._add(Kernel("linear", _chw(source), _chw(first)))
-        elif "batch_norm" in name:
-            if id(source) in self._open_conv:
-                self._open_conv[id(first)] = self._open_conv[id(source)]
-            else:
-                self._add(Kernel("norm", _chw(source), _chw(first)))
         elif name in _ACTIVATIONS:
             self._activation(_ACTIVATIONS[name], source, first)
         elif name not in _FREE:
             self._add(Kernel(_OTHERS.get(name, name), _chw(source), _chw(first)))
         return out
+
+    def norm(self, x: Tensor) -> None:
+        """Note a normalisation of `x`: it costs nothing where a convolution can absorb it."""
+        if id(x) not in self._open_conv:
+            self._add(Kernel("norm", _chw(x), _chw(x)))
 
     def _activation(self, act: str, source: Tensor, out: Tensor) -> None:
         index = self._open_conv.pop(id(source), None)
@@ -146,13 +146,29 @@ class Placed:
     kernel: Kernel
 
 
+class _Norm(nn.Module):
+    """Stands in for a normalisation: its arithmetic on the meta device takes longer than all else together."""
+
+    def __init__(self, recorder: _Recorder) -> None:
+        super().__init__()
+        self._recorder = recorder
+
+    def forward(self, x: Tensor) -> Tensor:
+        self._recorder.norm(x)
+        return x
+
+
 def trace_module(module: nn.Module, in_shape: Shape) -> tuple[Placed, ...]:
     """Return the kernels of `module` in order of execution for one input of `in_shape`.
 
-    The module is left in evaluation mode on the meta device.
+    The module is not good for anything else afterwards: on the meta device, without its normalisations.
     """
     module.to("meta").eval()
     recorder = _Recorder()
+    for parent in list(module.modules()):
+        for name, child in parent.named_children():
+            if isinstance(child, nn.BatchNorm2d):
+                setattr(parent, name, _Norm(recorder))
 
     def enter(name: str) -> Any:
         def hook(*_: Any) -> None:

@@ -102,7 +102,7 @@ def run_search(
     storage: str | Path,
     workers: int = 1,
     ray_address: str | None = None,
-    epochs: int = 6,
+    epochs: int = 5,
     seed: int = 0,
     on_trial: Callable[[int, int, float], None] | None = None,
 ) -> SearchResult:

@@ -177,15 +177,14 @@ def _check_channels(block: BlockSpec, in_chans: int) -> None:
 def _output_size(block: BlockSpec, in_chans: int, size: tuple[int, int], same_padding: bool) -> tuple[int, int]:
     from zoo.network import set_same_padding
 
-    with torch.device("meta"):
-        module = block.build(in_chans).eval()
-        if same_padding:
-            set_same_padding(module)
-        try:
-            shape = module(torch.empty(2, in_chans, *size)).shape
-        except RuntimeError as error:
-            reason = str(error).splitlines()[0]
-            raise SpecError(f"{block.kind} cannot run on {size[0]}x{size[1]} pixels: {reason}") from None
+    module = block.build(in_chans).to("meta").eval()
+    if same_padding:
+        set_same_padding(module)
+    try:
+        shape = module(torch.empty(2, in_chans, *size, device="meta")).shape
+    except RuntimeError as error:
+        reason = str(error).splitlines()[0]
+        raise SpecError(f"{block.kind} cannot run on {size[0]}x{size[1]} pixels: {reason}") from None
     return (shape[2], shape[3])
 
 

@@ -21,7 +21,7 @@ def run_command(
     space: Annotated[str, typer.Option(help="Search space; see edgezoo search spaces.")] = "tiny",
     image_size: Annotated[int, typer.Option(help="Pixels at which images are read.", min=8, max=512)] = 32,
     trials: Annotated[int, typer.Option(help="Candidates to train.", min=1)] = 24,
-    epochs: Annotated[int, typer.Option(help="Epochs for each candidate.", min=1)] = 6,
+    epochs: Annotated[int, typer.Option(help="Epochs for each candidate.", min=1)] = 5,
     final_epochs: Annotated[int, typer.Option(help="Epochs for the winner; the teacher takes half.", min=1)] = 30,
     teacher: Annotated[str, typer.Option(help="Network to distil from, of the zoo or timm/NAME.")] = "timm/resnet10t",
     table_networks: Annotated[int, typer.Option(help="Networks measured for the latency table.", min=10)] = 50,
