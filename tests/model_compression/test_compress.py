@@ -20,8 +20,8 @@ def artifact(small_space, digits, small_table, tmp_path_factory):
         digits,
         recipe="distil+int8",
         folder=folder,
-        teacher="mobilenetv1_025",
-        config=TrainConfig(epochs=4),
+        teacher="timm/resnet10t",
+        config=TrainConfig(epochs=6),
         table=small_table,
     )
 
@@ -47,7 +47,7 @@ def test_the_card_lies_beside_the_file_and_names_it(artifact):
     card = ModelCard.model_validate_json(artifact.path.with_suffix(".json").read_bytes())
     assert card == artifact.card
     assert card.sha256 == hashlib.sha256(artifact.path.read_bytes()).hexdigest()
-    assert card.teacher == "mobilenetv1_025" and card.recipe == "distil+int8"
+    assert card.teacher == "timm/resnet10t" and card.recipe == "distil+int8"
     assert card.measured_p10_ms <= card.measured_ms <= card.measured_p90_ms
     assert card.predicted_ms > 0 and card.versions["torch"]
 
@@ -59,8 +59,8 @@ def test_weights_of_an_equal_training_are_used_again(artifact, digits):
         digits,
         recipe="distil+int8",
         folder=artifact.path.parent,
-        teacher="mobilenetv1_025",
-        config=TrainConfig(epochs=4),
+        teacher="timm/resnet10t",
+        config=TrainConfig(epochs=6),
         on_epoch=epochs.append,
     )
     assert not epochs
