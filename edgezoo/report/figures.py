@@ -16,9 +16,9 @@ def _layout(figure: go.Figure, x: str, y: str) -> go.Figure:
     figure.update_layout(
         template="plotly_white",
         font={"family": "system-ui, sans-serif", "color": _INK, "size": 13},
-        margin={"l": 60, "r": 20, "t": 20, "b": 50},
-        height=420,
-        legend={"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0},
+        margin={"l": 60, "r": 20, "t": 20, "b": 110},
+        height=460,
+        legend={"orientation": "h", "y": -0.2, "yanchor": "top", "x": 0},
         xaxis={"title": x, "rangemode": "tozero"},
         yaxis={"title": y},
     )

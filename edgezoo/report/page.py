@@ -25,7 +25,7 @@ p { margin: 4px 0 12px; } .lead { font-size: 1.1rem; }
 .tile { flex: 1 1 150px; border: 1px solid #d9e2ec; border-radius: 8px; padding: 10px 14px; }
 .tile b { display: block; font-size: 1.5rem; } .tile span { color: #52606d; font-size: .85rem; }
 .scroll { overflow-x: auto; } table { border-collapse: collapse; width: 100%; font-size: .9rem; }
-th, td { text-align: right; padding: 4px 10px; border-bottom: 1px solid #e4e7eb; white-space: nowrap; }
+th, td { text-align: right; padding: 4px 10px; border-bottom: 1px solid #e4e7eb; }
 th:first-child, td:first-child { text-align: left; }
 """
 
@@ -60,7 +60,7 @@ def write_report(result: RunResult, path: Path) -> None:
                 *((k, str(v)) for k, v in card.device.model_dump().items() if k != "settings"),
                 *card.device.settings.items(),
                 *card.versions.items(),
-                ("settings", settings.model_dump_json()),
+                *((f"setting {name}", str(value)) for name, value in settings.model_dump().items()),
             ],
         ),
     ]

@@ -62,11 +62,7 @@ def train(
     """
     from zoo.timm_import import create_optimizer_v2
 
-    if loss is None:
-
-        def loss(scores: Tensor, labels: Tensor, images: Tensor) -> Tensor:
-            return F.cross_entropy(scores, labels, label_smoothing=config.label_smoothing)
-
+    loss = loss or _cross_entropy(config.label_smoothing)
     generator = torch.Generator().manual_seed(config.seed)
     mean, std = data.statistics()
     optimizer = create_optimizer_v2(network, opt="sgd", lr=config.lr, weight_decay=config.weight_decay, momentum=0.9)
@@ -94,6 +90,13 @@ def train(
                 on_epoch(history[-1])
     network.eval()
     return history
+
+
+def _cross_entropy(label_smoothing: float) -> LossFunction:
+    def compute(scores: Tensor, labels: Tensor, images: Tensor) -> Tensor:
+        return F.cross_entropy(scores, labels, label_smoothing=label_smoothing)
+
+    return compute
 
 
 def _batches(images: ImageSet, size: int, generator: torch.Generator) -> Iterator[tuple[Tensor, Tensor]]:
