@@ -65,7 +65,8 @@ def test_names_match_wildcards_with_regard_to_case(gadgets: Registry[type], patt
 def test_an_unknown_name_is_answered_with_the_nearest_and_the_hint(gadgets: Registry[type]) -> None:
     with pytest.raises(UnknownNameError) as caught:
         gadgets.get("hamer")
-    assert str(caught.value) == "unknown gadget 'hamer'; did you mean 'hammer'? see the box"
+    assert str(caught.value).startswith("unknown gadget 'hamer'; did you mean 'hammer'")
+    assert str(caught.value).endswith("? see the box")
 
 
 def test_where_nothing_is_near_a_short_list_is_named_whole() -> None:

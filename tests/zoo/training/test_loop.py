@@ -19,7 +19,7 @@ def _train(data, **config):
 def test_a_network_learns(digits):
     network, history = _train(digits, epochs=3)
     assert history[-1].loss < history[0].loss
-    assert accuracy(network, digits.val, digits, 16) > 0.8
+    assert accuracy(network, digits.val, digits, 16) > 0.5  # chance is 0.1
 
 
 def test_equal_seeds_give_equal_weights(digits):
