@@ -1,12 +1,16 @@
 """The module that an ArchSpec becomes."""
 
 import contextlib
+from collections.abc import Collection
 
 import torch
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
-from zoo.blocks.layers import Conv2d, DropPath
+from zoo.blocks.layers import DropPath, set_same_padding
 from zoo.errors import SpecError
+from zoo.features import feature_points
+from zoo.initialization import initialize
 from zoo.spec import ArchSpec
 
 
@@ -18,32 +22,58 @@ class Network(nn.Module):
         blocks: one module a BlockSpec, in order.
         head: pools and classifies.
         num_features: channels that the classifier sees.
+        feature_points: where `forward_intermediates` takes its maps.
     """
 
     def __init__(self, spec: ArchSpec, num_classes: int, in_chans: int) -> None:
         super().__init__()
         self.spec, self.num_classes, self.in_chans = spec, num_classes, in_chans
-        modules, chans = [], in_chans
+        self.blocks = nn.ModuleList()
+        chans = in_chans
         for index, block in enumerate(spec.blocks):
             try:
-                modules.append(block.build(chans))
+                self.blocks.append(block.build(chans, in_chans))
             except SpecError as error:
                 raise SpecError(f"blocks[{index}]: {error}") from None
             chans = block.out_chans
-        self.blocks = nn.Sequential(*modules)
-        self.head = spec.head.build(chans, num_classes)
+        self.feature_points = feature_points(spec)
+        self.head = spec.head.build(chans, num_classes, [point.chans for point in self.feature_points])
         self.num_features: int = self.head.num_features
+        self._takes_image = [block.takes_image for block in spec.blocks]
+        self._grad_checkpointing = False
+
+    def run_blocks(self, x: Tensor, taps: Collection[int] = ()) -> tuple[Tensor, list[Tensor]]:
+        """(N, in_chans, H, W) -> the last feature map, and those after the blocks whose numbers are in `taps`."""
+        image, taken = x, []
+        for index, block in enumerate(self.blocks):
+            inputs = (x, image) if self._takes_image[index] else (x,)
+            if self._grad_checkpointing and self.training:
+                x = checkpoint(block, *inputs, use_reentrant=False)
+            else:
+                x = block(*inputs)
+            if index in taps:
+                taken.append(x)
+        return x, taken
 
     def forward_features(self, x: Tensor) -> Tensor:
         """(N, in_chans, H, W) -> the last feature map (N, C, h, w)."""
-        return self.blocks(x)
+        return self.run_blocks(x)[0]
 
-    def forward_head(self, x: Tensor, pre_logits: bool = False) -> Tensor:
-        """The last feature map -> (N, num_classes), or (N, num_features) with `pre_logits`."""
+    def forward_intermediates(self, x: Tensor) -> tuple[Tensor, list[Tensor]]:
+        """(N, in_chans, H, W) -> the last feature map, and the last one of every resolution."""
+        return self.run_blocks(x, {point.index for point in self.feature_points})
+
+    def forward_head(self, x: Tensor | list[Tensor], pre_logits: bool = False) -> Tensor:
+        """The last feature map -> (N, num_classes), or (N, num_features) with `pre_logits`.
+
+        A head that `takes_features` wants the list of `forward_intermediates`.
+        """
         return self.head(x, pre_logits=pre_logits)
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.head(self.blocks(x))
+        if self.spec.head.takes_features:
+            return self.head(self.forward_intermediates(x)[1])
+        return self.head(self.forward_features(x))
 
     def get_classifier(self) -> nn.Module:
         """Return the last layer."""
@@ -54,15 +84,13 @@ class Network(nn.Module):
         reference = next(self.parameters(), torch.empty(0))
         self.num_classes = num_classes
         self.head.reset(num_classes)
-        initialize(self.head.classifier)
+        initialize(self.head.classifier, self.spec.init)
+        _set_norms(self.head.classifier, self.spec)
         self.head.classifier.to(reference.device, reference.dtype)
 
-
-def set_same_padding(module: nn.Module) -> None:
-    """Make every convolution in `module` pad as TensorFlow's 'SAME' does."""
-    for layer in module.modules():
-        if isinstance(layer, Conv2d) and layer.padding != (0, 0):
-            layer.same_padding = True
+    def set_grad_checkpointing(self, enable: bool = True) -> None:
+        """Trade time for memory in training: recompute each block in the backward pass."""
+        self._grad_checkpointing = enable
 
 
 def set_drop_path(network: Network, rate: float) -> None:
@@ -74,20 +102,10 @@ def set_drop_path(network: Network, rate: float) -> None:
                 layer.rate = rate * index / last
 
 
-def initialize(module: nn.Module) -> None:
-    """Fill `module` with fresh weights: He-normal by fan-out for convolutions, normal 0.01 for the classifier."""
+def _set_norms(module: nn.Module, spec: ArchSpec) -> None:
     for layer in module.modules():
-        if isinstance(layer, nn.Conv2d):
-            nn.init.kaiming_normal_(layer.weight, mode="fan_out", nonlinearity="relu")
-            # fan-out of one group, as the TensorFlow code of depthwise networks has it
-            with torch.no_grad():
-                layer.weight.mul_(layer.groups**0.5)
-            if layer.bias is not None:
-                nn.init.zeros_(layer.bias)
-        elif isinstance(layer, nn.Linear):
-            nn.init.normal_(layer.weight, std=0.01)
-            if layer.bias is not None:
-                nn.init.zeros_(layer.bias)
+        if isinstance(layer, nn.BatchNorm1d | nn.BatchNorm2d):
+            layer.eps, layer.momentum = spec.bn_eps, spec.bn_momentum
 
 
 def build_network(
@@ -109,14 +127,31 @@ def build_network(
         if seed is not None:
             torch.manual_seed(seed)
         network = Network(spec, num_classes, in_chans)
-        initialize(network)
+        initialize(network, spec.init)
+    _set_norms(network, spec)
     for layer in network.modules():
-        if isinstance(layer, nn.BatchNorm2d):
-            layer.eps, layer.momentum = spec.bn_eps, spec.bn_momentum
-        elif isinstance(layer, nn.Dropout) and drop_rate is not None:
+        if isinstance(layer, nn.Dropout) and drop_rate is not None:
             layer.p = drop_rate
     if spec.padding == "same":
         set_same_padding(network)
     if drop_path_rate:
         set_drop_path(network, drop_path_rate)
     return network
+
+
+def deploy(network: Network) -> Network:
+    """Return the network in the form that is shipped, with the same outputs in evaluation mode; the input is kept.
+
+    Branches are fused and learned groups made real where a block has such a form; others are copied as they are.
+    """
+    spec = network.spec.deployed()
+    with torch.device("meta"):
+        shipped = Network(spec, network.num_classes, network.in_chans)
+    _set_norms(shipped, spec)
+    if spec.padding == "same":
+        set_same_padding(shipped)
+    shipped.to_empty(device=next(network.parameters()).device)
+    for source, target in zip((*network.blocks, network.head), (*shipped.blocks, shipped.head), strict=True):
+        fused = getattr(source, "deployed_state", None)
+        target.load_state_dict(fused() if fused else source.state_dict())
+    return shipped.eval()

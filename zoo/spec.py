@@ -1,208 +1,22 @@
-"""Descriptions of blocks and networks: frozen, validated, JSON both ways. The genotype of a search."""
+"""The description of a whole network: frozen, validated, JSON both ways. The genotype of a search."""
 
 import hashlib
-import inspect
-import typing
-from functools import cache, cached_property, lru_cache
+from functools import cached_property
 from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 
-import torch
-from pydantic import (
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    StrictInt,
-    ValidationError,
-    create_model,
-    field_serializer,
-    model_validator,
-)
-from torch import nn
+from pydantic import BeforeValidator, Field, StrictInt, ValidationError, model_validator
 
-from zoo.blocks import BLOCKS
-from zoo.errors import SpecError, UnknownNameError
-from zoo.heads import HEADS
-from zoo.registry import Registry
+from zoo.block_spec import BlockSpec, FrozenSpec, HeadSpec, has_option, head_has_option, one_line, with_option
+from zoo.errors import SpecError
+from zoo.initialization import Scheme
+from zoo.shapes import output_shape
 
 if TYPE_CHECKING:
     from zoo.network import Network
 
 MAX_BLOCKS = 512
-MAX_CHANS = 16384
-MAX_BLOCK_WEIGHTS = 2**28
 MAX_JSON_CHARS = 1_000_000
 _NOMINAL_IN_CHANS = 3  # images are taken as RGB while a spec is checked; build() takes any number
-
-Options = tuple[tuple[str, Any], ...]
-
-
-def one_line(error: ValidationError) -> str:
-    """Return the first complaint of a pydantic error as `path: message`."""
-    first = error.errors()[0]
-    path = ""
-    for part in first["loc"]:
-        if isinstance(part, int):
-            path += f"[{part}]"
-        else:
-            name = repr(part)[1:-1][:64]  # a name out of a file may be of any length and hold line breaks
-            path += f".{name}" if path else name
-    message = str(first.get("ctx", {}).get("error", "")) or first["msg"]
-    more = error.error_count() - 1
-    return (f"{path}: " if path else "") + message + (f" (and {more} more)" if more else "")
-
-
-@cache
-def _options_model(module: type[nn.Module]) -> type[BaseModel]:
-    """Return the pydantic model of the keyword options in the constructor of `module`."""
-    hints = typing.get_type_hints(module.__init__, include_extras=True)
-    fields: dict[str, Any] = {
-        name: (hints[name], parameter.default)
-        for name, parameter in inspect.signature(module.__init__).parameters.items()
-        if parameter.kind is inspect.Parameter.KEYWORD_ONLY and name != "stride"
-    }
-    config = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
-    return create_model(f"{module.__name__}Options", __config__=config, **fields)
-
-
-def has_option(kind: str, name: str) -> bool:
-    """Return whether blocks of `kind` take the option `name`."""
-    return name in _options_model(BLOCKS.get(kind)).model_fields
-
-
-class _Spec(BaseModel):
-    """A frozen pydantic model whose construction raises SpecError, one line."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, ignored_types=(cached_property,))
-
-    def __init__(self, **data: Any) -> None:
-        try:
-            super().__init__(**data)
-        except ValidationError as error:
-            raise SpecError(one_line(error)) from None
-
-
-class _KindSpec(_Spec):
-    """A kind out of a registry with its options; options equal to their defaults are dropped."""
-
-    kind: Annotated[str, Field(strict=True, max_length=64)]
-    options: Options = ()
-
-    @model_validator(mode="before")
-    @classmethod
-    def _canonical_options(cls, data: Any) -> Any:
-        if not isinstance(data, dict) or not isinstance(data.get("kind"), str) or len(data["kind"]) > 64:
-            return data
-        options = data.get("options", ())
-        if not isinstance(options, dict):
-            if not isinstance(options, tuple):
-                raise ValueError("options must be an object of names and values")
-            try:
-                options = dict(options)
-            except (TypeError, ValueError):
-                raise ValueError("options must be pairs of a name and a value") from None
-        try:
-            module = cls._registry().get(data["kind"])
-            # JSON has lists where options have tuples
-            given = {k: tuple(v) if isinstance(v, list) else v for k, v in options.items()}
-            checked = _options_model(module).model_validate(given)
-        except UnknownNameError as error:
-            raise ValueError(str(error)) from None
-        except ValidationError as error:
-            raise ValueError(f"options of {data['kind']!r}: {one_line(error)}") from None
-        kept = checked.model_dump(exclude_defaults=True)
-        return {**data, "options": tuple(sorted(kept.items()))}
-
-    @classmethod
-    def _registry(cls) -> Registry[type[nn.Module]]:
-        raise NotImplementedError
-
-    @field_serializer("options")
-    def _options_as_object(self, options: Options) -> dict[str, Any]:
-        return dict(options)
-
-
-class BlockSpec(_KindSpec):
-    """One block: its registered kind, output channels, stride and options.
-
-    >>> BlockSpec(kind="ghost", out_chans=24, stride=2, options={"kernel": 5}).options
-    (('kernel', 5),)
-    """
-
-    out_chans: Annotated[StrictInt, Field(ge=1, le=MAX_CHANS)]
-    stride: Annotated[StrictInt, Field(ge=1, le=8)] = 1
-
-    @classmethod
-    def _registry(cls) -> Registry[type[nn.Module]]:
-        return BLOCKS
-
-    def build(self, in_chans: int) -> nn.Module:
-        """Return the block as a module; raises SpecError where the channels do not fit it."""
-        try:
-            return BLOCKS.get(self.kind)(in_chans, self.out_chans, stride=self.stride, **dict(self.options))
-        except (ValueError, ZeroDivisionError) as error:
-            raise SpecError(f"{self.kind}: {error}") from None
-
-
-class HeadSpec(_KindSpec):
-    """The classifier of a network: its registered kind and options."""
-
-    kind: Annotated[str, Field(strict=True, max_length=64)] = "linear"
-
-    @classmethod
-    def _registry(cls) -> Registry[type[nn.Module]]:
-        return HEADS
-
-    @model_validator(mode="before")
-    @classmethod
-    def _default_kind(cls, data: Any) -> Any:
-        return {"kind": "linear", **data} if isinstance(data, dict) else data
-
-    def build(self, in_chans: int, num_classes: int) -> nn.Module:
-        """Return the head as a module: (N, in_chans, H, W) -> (N, num_classes)."""
-        return HEADS.get(self.kind)(in_chans, num_classes, **dict(self.options))
-
-
-@lru_cache(maxsize=65536)
-def _check_channels(block: BlockSpec, in_chans: int) -> None:
-    """Raise SpecError unless `block` can be built for `in_chans`; weights are allocated, never written."""
-    try:
-        weights = sum(p.numel() for p in block.build(in_chans).parameters())
-    except (RuntimeError, MemoryError) as error:
-        raise SpecError(f"{block.kind}: {str(error).splitlines()[0]}") from None
-    if weights > MAX_BLOCK_WEIGHTS:
-        raise SpecError(f"{block.kind}: {weights:,} weights; at most {MAX_BLOCK_WEIGHTS:,} in one block")
-
-
-def _output_size(block: BlockSpec, in_chans: int, size: tuple[int, int], same_padding: bool) -> tuple[int, int]:
-    from zoo.network import set_same_padding
-
-    module = block.build(in_chans).to("meta").eval()
-    if same_padding:
-        set_same_padding(module)
-    try:
-        shape = module(torch.empty(2, in_chans, *size, device="meta")).shape
-    except RuntimeError as error:
-        reason = str(error).splitlines()[0]
-        raise SpecError(f"{block.kind} cannot run on {size[0]}x{size[1]} pixels: {reason}") from None
-    return (shape[2], shape[3])
-
-
-_sizes: dict[tuple[object, ...], tuple[int, int]] = {}
-
-
-def output_shape(block: BlockSpec, in_shape: tuple[int, int, int], same_padding: bool = False) -> tuple[int, int, int]:
-    """Return the (C, H, W) that `block` makes of `in_shape`; raises SpecError where it cannot run.
-
-    The size of the map does not depend on the channels, only on whether the block keeps them: one run on the meta
-    device serves every width.
-    """
-    chans, *size = in_shape
-    _check_channels(block, chans)
-    key = (block.kind, block.stride, block.options, chans == block.out_chans, *size, same_padding)
-    if key not in _sizes:
-        _sizes[key] = _output_size(block, chans, (size[0], size[1]), same_padding)
-    return (block.out_chans, *_sizes[key])
 
 
 def _named(data: Any) -> Any:
@@ -216,13 +30,14 @@ _T = TypeVar("_T")
 _Named = Annotated[_T, BeforeValidator(_named)]
 
 
-class ArchSpec(_Spec):
+class ArchSpec(FrozenSpec):
     """A whole network: blocks in order, then a head. Two equal specs have the same `digest`.
 
     Attributes:
         resolution: height and width of the images it is meant for, in pixels.
         bn_eps, bn_momentum: of every batch normalisation (PyTorch's meaning of momentum).
         padding: "symmetric", or "same" as TensorFlow pads.
+        init: the scheme of the first weights, see `zoo.initialization`.
     """
 
     schema_version: Literal[1] = 1
@@ -232,6 +47,7 @@ class ArchSpec(_Spec):
     bn_eps: Annotated[float, Field(strict=True, gt=0, lt=1)] = 1e-5
     bn_momentum: Annotated[float, Field(strict=True, gt=0, le=1)] = 0.1
     padding: Literal["symmetric", "same"] = "symmetric"
+    init: Scheme = "tf"
 
     @model_validator(mode="after")
     def _can_be_built(self) -> "ArchSpec":
@@ -241,10 +57,11 @@ class ArchSpec(_Spec):
     @cached_property
     def shapes(self) -> tuple[tuple[int, int, int], ...]:
         """(C, H, W) after each block for an image of `resolution`."""
-        shape, shapes = (_NOMINAL_IN_CHANS, self.resolution, self.resolution), []
+        image = shape = (_NOMINAL_IN_CHANS, self.resolution, self.resolution)
+        shapes = []
         for index, block in enumerate(self.blocks):
             try:
-                shape = output_shape(block, shape, self.padding == "same")
+                shape = output_shape(block, shape, image, self.padding == "same")
             except SpecError as error:
                 raise SpecError(f"blocks[{index}]: {error}") from None
             shapes.append(shape)
@@ -266,8 +83,41 @@ class ArchSpec(_Spec):
 
     def at_resolution(self, resolution: int) -> "ArchSpec":
         """Return the same network for images of `resolution` pixels; raises SpecError where it cannot run on them."""
+        return self._with(resolution=resolution)
+
+    def at_output_stride(self, output_stride: int) -> "ArchSpec":
+        """Return the same network with dilation instead of the strides beyond `output_stride` (arXiv:1706.05587).
+
+        The weights keep their shapes. Raises SpecError for a kind of block that has no dilation.
+        """
+        if output_stride not in (8, 16, 32):
+            raise SpecError(f"output_stride must be 8, 16 or 32, got {output_stride}")
+        stride, dilation, blocks = 1, 1, []
+        for index, block in enumerate(self.blocks):
+            next_dilation = dilation
+            if stride * block.stride > output_stride:
+                next_dilation = dilation * block.stride
+                if not has_option(block.kind, "dilation"):
+                    raise SpecError(f"blocks[{index}]: {block.kind} has no dilation for output_stride {output_stride}")
+                block = BlockSpec(kind=block.kind, out_chans=block.out_chans, options=block.options)
+            stride *= block.stride
+            if dilation > 1 and has_option(block.kind, "dilation"):
+                block = with_option(block, dilation=dilation * dict(block.options).get("dilation", 1))
+            dilation = next_dilation
+            blocks.append(block)
+        return self._with(blocks=tuple(blocks))
+
+    def deployed(self) -> "ArchSpec":
+        """Return the form that is shipped, for blocks that are trained in another one (MobileOne, CondenseNet)."""
+        blocks = tuple(with_option(b, deployed=True) if has_option(b.kind, "deployed") else b for b in self.blocks)
+        head = self.head
+        if head_has_option(head.kind, "deployed"):
+            head = HeadSpec(kind=head.kind, options=dict(head.options) | {"deployed": True})
+        return self if (blocks, head) == (self.blocks, self.head) else self._with(blocks=blocks, head=head)
+
+    def _with(self, **changes: Any) -> "ArchSpec":
         fields = {name: getattr(self, name) for name in type(self).model_fields}
-        return ArchSpec(**fields | {"resolution": resolution})
+        return ArchSpec(**fields | changes)
 
     @cached_property
     def digest(self) -> str:

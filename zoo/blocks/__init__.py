@@ -2,6 +2,15 @@
 
 A block is an `nn.Module` class built as `Block(in_chans, out_chans, *, stride=1, **options)`. Its typed keyword
 arguments are the options a `BlockSpec` may set; what its constructor refuses with `ValueError`, the spec refuses.
+
+Three things a block may do, by name:
+
+- option `dilation`: it can keep its resolution where an `output_stride` asks for it;
+- class attribute `takes_image = True`: it is built with `image_chans` besides and called as `block(x, image)`;
+- option `deployed` with a method `deployed_state()`: it is trained in one form and shipped in another. The method
+  returns the state dict of the shipped form, which is the same kind built with `deployed=True`.
+
+A layer with a method `init_weights()` has the last word on its own first weights.
 """
 
 from torch import nn

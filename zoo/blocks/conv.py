@@ -6,7 +6,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from zoo.blocks import BLOCKS
-from zoo.blocks.layers import Act, DropPath, Groups, Kernel, activation, conv2d, require_multiple
+from zoo.blocks.layers import Act, Dilation, DropPath, Groups, Kernel, activation, conv2d, require_multiple
 
 
 @BLOCKS.register("conv")
@@ -27,6 +27,7 @@ class Conv(nn.Module):
         *,
         stride: int = 1,
         kernel: Kernel = 3,
+        dilation: Dilation = 1,
         groups: Groups = 1,
         act: Act = "relu",
         norm: bool = True,
@@ -36,9 +37,12 @@ class Conv(nn.Module):
         super().__init__()
         require_multiple(in_chans, groups, "input channels")
         require_multiple(out_chans, groups, "output channels")
-        self.conv = conv2d(in_chans, out_chans, kernel, stride=stride, groups=groups, bias=not norm, padding=padding)
+        bias = not norm
+        self.conv = conv2d(
+            in_chans, out_chans, kernel, stride=stride, dilation=dilation, groups=groups, bias=bias, padding=padding
+        )
         self.norm = nn.BatchNorm2d(out_chans) if norm else nn.Identity()
-        self.act = activation(act)
+        self.act = activation(act, out_chans)
         same_size = padding is None and kernel % 2 == 1
         self.residual = residual and stride == 1 and in_chans == out_chans and same_size
         self.drop_path = DropPath() if self.residual else nn.Identity()

@@ -3,7 +3,17 @@
 from torch import Tensor, nn
 
 from zoo.blocks import BLOCKS
-from zoo.blocks.layers import Act, DropPath, Kernel, SeRatio, depthwise, pointwise, squeeze_excite
+from zoo.blocks.layers import (
+    Act,
+    Dilation,
+    Divisor,
+    DropPath,
+    Kernel,
+    SeRatio,
+    depthwise,
+    pointwise,
+    squeeze_excite,
+)
 
 
 @BLOCKS.register("depthwise_separable")
@@ -11,7 +21,8 @@ class DepthwiseSeparable(nn.Module):
     """Depthwise k x k, BN, act, [SE], pointwise, BN, [act].
 
     Args:
-        se_ratio: of squeeze-and-excitation between the two convolutions; 0 = none.
+        se_ratio: of squeeze-and-excitation between the two convolutions, rounded to a multiple of `se_divisor`;
+            0 = none.
         linear: no activation after the pointwise convolution (MnasNet's SepConv).
         residual: add the input where the shape stays the same.
     """
@@ -23,14 +34,18 @@ class DepthwiseSeparable(nn.Module):
         *,
         stride: int = 1,
         kernel: Kernel = 3,
+        dilation: Dilation = 1,
         act: Act = "relu6",
         se_ratio: SeRatio = 0.0,
+        se_divisor: Divisor = 8,
+        se_act: Act = "relu",
+        se_gate: Act = "hard_sigmoid",
         linear: bool = False,
         residual: bool = False,
     ) -> None:
         super().__init__()
-        self.dw = depthwise(in_chans, kernel, stride=stride, act=act)
-        self.se = squeeze_excite(in_chans, se_ratio)
+        self.dw = depthwise(in_chans, kernel, stride=stride, dilation=dilation, act=act)
+        self.se = squeeze_excite(in_chans, se_ratio, divisor=se_divisor, act=se_act, gate=se_gate)
         self.pw = pointwise(in_chans, out_chans, act="none" if linear else act)
         self.residual = residual and stride == 1 and in_chans == out_chans and kernel % 2 == 1
         self.drop_path = DropPath() if self.residual else nn.Identity()

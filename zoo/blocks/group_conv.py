@@ -6,10 +6,13 @@ from zoo.blocks import BLOCKS
 from zoo.blocks.layers import (
     Act,
     ConvNormAct,
+    Dilation,
+    Divisor,
     DropPath,
     Groups,
     Kernel,
     Ratio,
+    SeOf,
     SeRatio,
     activation,
     make_divisible,
@@ -26,7 +29,8 @@ class GroupConv(nn.Module):
     Args:
         group_width: channels of one group of the middle convolution.
         bottleneck: middle channels = output channels x bottleneck, rounded to a multiple of `group_width`.
-        se_ratio: of squeeze-and-excitation with sigmoid gate, relative to the middle channels; 0 = none.
+        se_ratio: of squeeze-and-excitation with sigmoid gate, 0 = none; relative to the middle channels or, with
+            `se_of` "input", to those of the block (RegNetY); rounded to a multiple of `se_divisor`.
     """
 
     def __init__(
@@ -36,17 +40,22 @@ class GroupConv(nn.Module):
         *,
         stride: int = 1,
         kernel: Kernel = 3,
+        dilation: Dilation = 1,
         group_width: Groups = 8,
         bottleneck: Ratio = 1.0,
         act: Act = "relu",
         se_ratio: SeRatio = 0.0,
+        se_of: SeOf = "middle",
+        se_divisor: Divisor = 8,
     ) -> None:
         super().__init__()
         mid_chans = make_divisible(out_chans * bottleneck, group_width)
         require(kernel % 2 == 1, f"kernel must be odd, got {kernel}")
         self.reduce = pointwise(in_chans, mid_chans, act=act)
-        self.conv = ConvNormAct(mid_chans, mid_chans, kernel, stride=stride, groups=mid_chans // group_width, act=act)
-        self.se = squeeze_excite(mid_chans, se_ratio, gate="sigmoid")
+        groups = mid_chans // group_width
+        self.conv = ConvNormAct(mid_chans, mid_chans, kernel, stride=stride, dilation=dilation, groups=groups, act=act)
+        of = in_chans if se_of == "input" else mid_chans
+        self.se = squeeze_excite(mid_chans, se_ratio, of=of, divisor=se_divisor, gate="sigmoid")
         self.expand = pointwise(mid_chans, out_chans, act="none")
         if stride == 1 and in_chans == out_chans:
             self.shortcut = nn.Identity()

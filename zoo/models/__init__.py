@@ -20,7 +20,10 @@ class ModelEntry:
     Attributes:
         make: returns the ArchSpec.
         reported_top1: ImageNet accuracy in percent as published; None where nobody did.
+        top1_source: who published it.
         mean, std: of the images it expects, in 0..1.
+        timm: timm's name of the same network, whose weights fit in order; "" where there is none.
+        torchvision: the same for torchvision.
     """
 
     make: Callable[[], ArchSpec]
@@ -28,16 +31,25 @@ class ModelEntry:
     paper: str
     year: int
     reported_top1: float | None = None
+    top1_source: str = ""
     mean: tuple[float, ...] = (0.485, 0.456, 0.406)
     std: tuple[float, ...] = (0.229, 0.224, 0.225)
+    timm: str = ""
+    torchvision: str = ""
 
 
 @dataclass(frozen=True)
 class Variant:
-    """One network of a family: the arguments of the family's function and the published accuracy."""
+    """One network of a family: the arguments of the family's function, the published accuracy, whose twin it is.
+
+    `source` says who published `top1` where it is not the family's `top1_source`.
+    """
 
     args: Mapping[str, Any] = field(default_factory=dict)
     top1: float | None = None
+    source: str = ""
+    timm: str = ""
+    torchvision: str = ""
 
 
 MODELS: Registry[ModelEntry] = Registry("model", "zoo.models", "see zoo.list_models()")
@@ -46,9 +58,15 @@ SpecMaker = Callable[..., ArchSpec]
 
 
 def register_models(
-    variants: Mapping[str, Variant], *, paper: str, year: int, **metadata: Any
+    variants: Mapping[str, Variant], *, paper: str, year: int, top1_source: str = "paper", **metadata: Any
 ) -> Callable[[SpecMaker], SpecMaker]:
-    """Return a decorator that registers each variant of a family; the function's name is the family's."""
+    """Return a decorator that registers each variant of a family; the function's name is the family's.
+
+    Args:
+        variants: name of the network -> what sets it apart.
+        top1_source: who published the accuracies.
+        metadata: `mean` and `std` where they are not ImageNet's usual ones.
+    """
 
     def add(maker: SpecMaker) -> SpecMaker:
         for name, variant in variants.items():
@@ -58,6 +76,9 @@ def register_models(
                 paper=paper,
                 year=year,
                 reported_top1=variant.top1,
+                top1_source=(variant.source or top1_source) if variant.top1 is not None else "",
+                timm=variant.timm,
+                torchvision=variant.torchvision,
                 **metadata,
             )
             MODELS.register(name)(entry)

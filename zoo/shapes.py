@@ -1,0 +1,57 @@
+"""Shapes of feature maps, found without computing them."""
+
+from functools import lru_cache
+
+import torch
+
+from zoo.block_spec import BlockSpec
+from zoo.blocks.layers import set_same_padding
+from zoo.errors import SpecError
+
+MAX_BLOCK_WEIGHTS = 2**28
+
+Shape = tuple[int, int, int]
+
+
+@lru_cache(maxsize=65536)
+def _check_channels(block: BlockSpec, in_chans: int) -> None:
+    """Raise SpecError unless `block` can be built for `in_chans`; weights are allocated, never written."""
+    try:
+        weights = sum(p.numel() for p in block.build(in_chans).parameters())
+    except (RuntimeError, MemoryError) as error:
+        raise SpecError(f"{block.kind}: {str(error).splitlines()[0]}") from None
+    if weights > MAX_BLOCK_WEIGHTS:
+        raise SpecError(f"{block.kind}: {weights:,} weights; at most {MAX_BLOCK_WEIGHTS:,} in one block")
+
+
+def _output_size(block: BlockSpec, in_shape: Shape, image_shape: Shape, same_padding: bool) -> tuple[int, int]:
+    module = block.build(in_shape[0], image_shape[0]).to("meta").eval()
+    if same_padding:
+        set_same_padding(module)
+    inputs = [torch.empty(2, *in_shape, device="meta")]
+    if block.takes_image:
+        inputs.append(torch.empty(2, *image_shape, device="meta"))
+    try:
+        shape = module(*inputs).shape
+    except RuntimeError as error:
+        reason = str(error).splitlines()[0]
+        raise SpecError(f"{block.kind} cannot run on {in_shape[1]}x{in_shape[2]} pixels: {reason}") from None
+    return (shape[2], shape[3])
+
+
+_sizes: dict[tuple[object, ...], tuple[int, int]] = {}
+
+
+def output_shape(block: BlockSpec, in_shape: Shape, image_shape: Shape, same_padding: bool = False) -> Shape:
+    """Return the (C, H, W) that `block` makes of `in_shape`; raises SpecError where it cannot run.
+
+    The size of the map does not depend on the channels, only on whether the block keeps them: one run on the meta
+    device serves every width.
+    """
+    chans, *size = in_shape
+    _check_channels(block, chans)
+    image = image_shape if block.takes_image else None
+    key = (block.kind, block.stride, block.options, chans == block.out_chans, *size, image, same_padding)
+    if key not in _sizes:
+        _sizes[key] = _output_size(block, in_shape, image_shape, same_padding)
+    return (block.out_chans, *_sizes[key])
