@@ -64,7 +64,9 @@ def main() -> None:
     for name, seconds in imports.items():
         print(f"| `{name}` | {seconds:.2f} | {seconds / imports['import torch, timm']:.2f} |")
 
-    print("\n| network | timm ms | zoo ms, first | zoo ms, again | ratio first | ratio again |\n|---|---|---|---|---|---|")
+    print(
+        "\n| network | timm ms | zoo ms, first | zoo ms, again | ratio first | ratio again |\n|---|---|---|---|---|---|"
+    )
     ratios = []
     for ours, theirs in _shared_networks():
         first = _seconds(lambda name=ours: zoo.create_model(name))
