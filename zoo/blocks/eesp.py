@@ -1,5 +1,6 @@
 """Extremely efficient spatial pyramid of depthwise dilated convolutions (ESPNetV2, arXiv:1811.11431)."""
 
+import math
 from itertools import accumulate
 from typing import Annotated
 
@@ -30,7 +31,8 @@ class Eesp(nn.Module):
     the unit's own channels, the output less the input, and the image may be added to both (figure 2).
 
     Args:
-        branches: dilated convolutions, and groups of the pointwise ones.
+        branches: dilated convolutions, and groups of the pointwise ones; fewer groups in the first of them where the
+            channels are no multiple.
         receptive_field: pixels that no dilated kernel exceeds, see `dilations`.
         image_pools: times that the image is halved to meet the output's size; 0 = no image. At stride 2 only.
     """
@@ -54,17 +56,16 @@ class Eesp(nn.Module):
         require(stride == 2 or not image_pools, "only a unit of stride 2 adds the image")
         own_chans = out_chans - in_chans if stride == 2 else out_chans
         require(own_chans > 0, f"stride 2 must widen: {in_chans} in, {out_chans} out")
-        require_multiple(in_chans, branches, "input channels")
         require_multiple(own_chans, branches, "output less input channels" if stride == 2 else "output channels")
         part = own_chans // branches
         self.stride, self.image_pools = stride, image_pools
-        self.reduce = pointwise(in_chans, part, groups=branches, act=act)
+        self.reduce = pointwise(in_chans, part, groups=math.gcd(branches, in_chans, part), act=act)
         self.branches = nn.ModuleList(
             conv2d(part, part, 3, stride=stride, dilation=dilation, groups=part)
             for dilation in dilations(branches, receptive_field)
         )
-        self.norm_act = norm_act(own_chans, act)
         self.expand = pointwise(own_chans, own_chans, groups=branches, act="none")
+        self.norm_act = norm_act(own_chans, act)
         self.reinforce = nn.Identity()
         if image_pools:
             self.reinforce = nn.Sequential(
