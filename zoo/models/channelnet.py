@@ -25,7 +25,7 @@ _LAYERS = (  # output channels, stride, options (table 1 of the paper)
     year=2018,
 )
 def channelnet(version: int = 1, resolution: int = 224) -> ArchSpec:
-    """Return ChannelNet: MobileNetV1 with group modules in the middle.
+    """Return ChannelNet: MobileNetV1 with group modules in the middle, without the authors' dropout of 0.0001.
 
     Args:
         version: from 2 on the last pointwise convolution is channel-wise, from 3 on the classifier too.
