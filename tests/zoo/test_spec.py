@@ -38,6 +38,10 @@ OPTION_VALUES: dict[str, tuple[Any, ...]] = {
     "ceil_mode": (True, False),
     "group_first": (True, False),
     "split": ("rest", "half"),
+    "bias": (True, False),
+    "divisor": (1, 8),
+    "se_of": ("middle", "input"),
+    "zero_init": (True, False),
 }
 properties = settings(
     max_examples=60, deadline=None, database=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow]
