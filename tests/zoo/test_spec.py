@@ -45,6 +45,10 @@ OPTION_VALUES: dict[str, tuple[Any, ...]] = {
     "first": ("esp", "conv"),
     "repeats": (0, 1, 3),
     "channel_kernel": (0, 2, 8, 64),
+    "bias": (True, False),
+    "divisor": (1, 8),
+    "se_of": ("middle", "input"),
+    "zero_init": (True, False),
 }
 properties = settings(
     max_examples=60, deadline=None, database=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow]
