@@ -38,6 +38,15 @@ OPTION_VALUES: dict[str, tuple[Any, ...]] = {
     "ceil_mode": (True, False),
     "group_first": (True, False),
     "split": ("rest", "half"),
+    "multiplier": (1, 2, 3),
+    "expand_groups": (1, 2, 8),
+    "project_groups": (1, 2, 8),
+    "dynamic": (True, False),
+    "dynamic_expand": (True, False),
+    "dynamic_dw": (True, False),
+    "dynamic_project": (True, False),
+    "reduction": (2, 8, 16),
+    "second": ((1.0, 0.0), (0.5, 0.5)),
 }
 properties = settings(
     max_examples=60, deadline=None, database=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow]
