@@ -22,6 +22,7 @@ ACTS = ("none", "relu", "relu6", "hard_swish", "silu", "gelu", "sigmoid", "hard_
 OPTION_VALUES: dict[str, tuple[Any, ...]] = {
     "kernel": (1, 2, 3, 4, 5, 7),
     "act": ACTS,
+    "dilation": (1, 2),
     "groups": (1, 2, 3, 4),
     "norm": (True, False),
     "padding": (None, 0, 1, 3),
@@ -47,6 +48,12 @@ OPTION_VALUES: dict[str, tuple[Any, ...]] = {
     "dynamic_project": (True, False),
     "reduction": (2, 8, 16),
     "second": ((1.0, 0.0), (0.5, 0.5)),
+    "branches": (1, 2, 4, 5),
+    "receptive_field": (3, 7, 13),
+    "image_pools": (0, 1, 2),
+    "first": ("esp", "conv"),
+    "repeats": (0, 1, 3),
+    "channel_kernel": (0, 2, 8, 64),
 }
 properties = settings(
     max_examples=60, deadline=None, database=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow]
@@ -127,11 +134,11 @@ def test_what_validates_builds_and_runs_and_what_does_not_raises_spec_error(
         assert str(error).startswith("blocks["), str(error)
         return
     network = spec.build(num_classes=classes, seed=0).eval()
-    x = torch.randn(2, 3, spec.resolution, spec.resolution)
+    x = image = torch.randn(2, 3, spec.resolution, spec.resolution)
     with torch.no_grad():
         assert network(x).shape == (2, classes)
-        for block, shape in zip(network.blocks, spec.shapes, strict=True):
-            x = block(x)
+        for block, block_spec, shape in zip(network.blocks, spec.blocks, spec.shapes, strict=True):
+            x = block(x, image) if block_spec.takes_image else block(x)
             assert x.shape[1:] == shape
 
 
@@ -340,7 +347,7 @@ def option_defaults() -> list[tuple[str, str, Any]]:
         (kind, name, parameter.default)
         for kind in BLOCKS
         for name, parameter in inspect.signature(BLOCKS.get(kind).__init__).parameters.items()
-        if parameter.kind is parameter.KEYWORD_ONLY and name != "stride"
+        if parameter.kind is parameter.KEYWORD_ONLY and has_option(kind, name)
     ]
 
 
