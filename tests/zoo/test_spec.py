@@ -17,6 +17,7 @@ from zoo.blocks import BLOCKS
 from zoo.spec import MAX_BLOCKS, MAX_JSON_CHARS, has_option
 
 CONV = {"kind": "conv", "out_chans": 8}
+NORM = {"options": {"hidden": 12, "hidden_norm": True}}
 NO_BIAS = {"options": {"bias": False, "dropout": 0.5}}
 ACTS = ("none", "relu", "relu6", "hard_swish", "silu", "gelu", "sigmoid", "hard_sigmoid")
 OPTION_VALUES: dict[str, tuple[Any, ...]] = {
@@ -58,6 +59,8 @@ OPTION_VALUES: dict[str, tuple[Any, ...]] = {
     "divisor": (1, 8),
     "se_of": ("middle", "input"),
     "zero_init": (True, False),
+    "start_kernel": (0, 2, 3, 5),
+    "mid_kernel": (0, 2, 3, 5),
 }
 properties = settings(
     max_examples=60, deadline=None, database=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow]
@@ -80,7 +83,7 @@ def block_objects(draw: st.DrawFn) -> dict[str, Any]:
 @st.composite
 def arch_objects(draw: st.DrawFn) -> dict[str, Any]:
     stem = draw(st.sampled_from((CONV, {**CONV, "stride": 2}, {**CONV, "out_chans": 24, "options": {"act": "silu"}})))
-    head = draw(st.sampled_from(({}, {"kind": "conv"}, {"options": {"hidden": 12, "act": "silu"}}, NO_BIAS)))
+    head = draw(st.sampled_from(({}, {"kind": "conv"}, {"options": {"hidden": 12, "act": "silu"}}, NORM, NO_BIAS)))
     return {
         "resolution": draw(st.integers(1, 40)),
         "blocks": [stem, *draw(st.lists(block_objects(), max_size=3))],
