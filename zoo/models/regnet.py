@@ -74,13 +74,13 @@ def regnet(
     """
     if not (w0 > 0 and w0 % 8 == 0 and wa >= 0 and wm > 1 and group_width > 0):
         raise SpecError("a RegNet wants w0 a multiple of 8, wa of at least 0, wm above 1 and group_width above 0")
+    squeeze = {"se_ratio": se_ratio, "se_of": "input", "se_divisor": 1} if se_ratio else {}
     blocks = [BlockSpec(kind="conv", out_chans=32, stride=2)]
     for width, repeats, group in stages(w0, wa, wm, depth, group_width):
-        options = {"group_width": group, "se_ratio": se_ratio, "se_of": "input", "se_divisor": 1}
+        options = {"group_width": group, **squeeze}
         for index in range(repeats):
-            blocks.append(
-                BlockSpec(kind="group_conv", out_chans=width, stride=2 if index == 0 else 1, options=options)
-            )
+            stride = 2 if index == 0 else 1
+            blocks.append(BlockSpec(kind="group_conv", out_chans=width, stride=stride, options=options))
     return ArchSpec(resolution=resolution, blocks=tuple(blocks), init="he_fan_out")
 
 
