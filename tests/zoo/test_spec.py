@@ -66,6 +66,12 @@ OPTION_VALUES: dict[str, tuple[Any, ...]] = {
     "zero_init": (True, False),
     "start_kernel": (0, 2, 3, 5),
     "mid_kernel": (0, 2, 3, 5),
+    "bias": (None, True, False),
+    "condense_factor": (1, 2, 4, 5),
+    "lasso": (0.0, 0.01),
+    "deployed": (True, False),
+    "primary": (1, 2, 3, 4, 24),
+    "shuffle_back": (True, False),
 }
 properties = settings(
     max_examples=60, deadline=None, database=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow]
