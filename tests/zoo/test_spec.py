@@ -38,6 +38,11 @@ OPTION_VALUES: dict[str, tuple[Any, ...]] = {
     "ceil_mode": (True, False),
     "group_first": (True, False),
     "split": ("rest", "half"),
+    "shuffle": ("output", "input"),
+    "column_first": (True, False),
+    "project": (True, False),
+    "project_first": (True, False),
+    "units": (1, 2, 4),
 }
 properties = settings(
     max_examples=60, deadline=None, database=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow]
