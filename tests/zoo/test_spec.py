@@ -72,6 +72,11 @@ OPTION_VALUES: dict[str, tuple[Any, ...]] = {
     "deployed": (True, False),
     "primary": (1, 2, 3, 4, 24),
     "shuffle_back": (True, False),
+    "shuffle": ("output", "input"),
+    "column_first": (True, False),
+    "project": (True, False),
+    "project_first": (True, False),
+    "units": (1, 2, 4),
 }
 properties = settings(
     max_examples=60, deadline=None, database=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow]
