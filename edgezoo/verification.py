@@ -53,7 +53,7 @@ def verify(
     with one_core(threads):
         for candidate in candidates:
             spec = candidate.spec
-            network = spec.build(num_classes, in_chans, seed=0)
+            network = spec.deployed().build(num_classes, in_chans, seed=0)
             shape = (1, in_chans, spec.resolution, spec.resolution)
             try:
                 sessions.append(backend.prepare(network, shape, dtype=dtype, threads=threads))

@@ -134,7 +134,7 @@ def _class_of(kernel: Kernel) -> str:
         return "vector"
     if kernel.groups > 1:
         return "depthwise" if kernel.groups == kernel.in_shape[0] else "grouped"
-    return "pointwise" if kernel.size == 1 else "dense"
+    return "pointwise" if kernel.sides == (1, 1) else "dense"
 
 
 def _mean_costs(observations: Iterable[Observation]) -> dict[str, float]:
@@ -160,7 +160,7 @@ def _shape_features(kernel: Kernel) -> list[float]:
     logs = (kernel.macs, kernel.in_elements, kernel.out_elements, kernel.weights, in_chans, out_chans, pixels, blocks)
     return [
         *(math.log(value + 1) for value in logs),
-        kernel.size,
+        math.sqrt(kernel.sides[0] * kernel.sides[1]),
         kernel.stride,
         math.log(kernel.groups),
         float(kernel.groups == in_chans > 1),

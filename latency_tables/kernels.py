@@ -14,7 +14,8 @@ from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from zoo import ArchSpec, BlockSpec
-from zoo.network import set_same_padding
+from zoo.blocks.layers import set_same_padding
+from zoo.features import feature_points
 
 Shape = tuple[int, int, int]
 
@@ -39,14 +40,14 @@ class Kernel:
 
     Attributes:
         op: "conv", "linear", or what else is done ("add", "concat", "copy", ...).
-        size: side of the convolution's window; 1 for the other operations.
+        sides: height and width of the convolution's window; 1 for the other operations.
         act: activation fused into a convolution, "none" without.
     """
 
     op: str
     in_shape: Shape
     out_shape: Shape
-    size: int = 1
+    sides: tuple[int, int] = (1, 1)
     stride: int = 1
     groups: int = 1
     act: str = "none"
@@ -57,7 +58,9 @@ class Kernel:
         arrow = ">".join("x".join(map(str, shape)) for shape in (self.in_shape, self.out_shape))
         if self.op != "conv":
             return f"{self.op} {arrow}"
-        return f"{self.op} {arrow} k{self.size} s{self.stride} g{self.groups} {self.act}"
+        height, width = self.sides
+        window = f"k{height}" if height == width else f"k{height}x{width}"
+        return f"{self.op} {arrow} {window} s{self.stride} g{self.groups} {self.act}"
 
     @property
     def out_elements(self) -> int:
@@ -76,7 +79,7 @@ class Kernel:
         """Learned values of a convolution or linear layer, 0 for the others."""
         if self.op not in ("conv", "linear"):
             return 0
-        return self.out_shape[0] * self.in_shape[0] // self.groups * self.size**2
+        return self.out_shape[0] * self.in_shape[0] // self.groups * self.sides[0] * self.sides[1]
 
     @property
     def macs(self) -> int:
@@ -112,7 +115,8 @@ class _Recorder(TorchDispatchMode):
         source = args[0][0] if isinstance(args[0], (list, tuple)) else args[0]
         if name == "convolution":
             weight, stride, groups = args[1], args[3], args[8]
-            kernel = Kernel("conv", _chw(source), _chw(first), weight.shape[-1], stride[-1], groups)
+            sides = tuple((1, *weight.shape[2:])[-2:])  # a 1-D convolution has a window of one line
+            kernel = Kernel("conv", _chw(source), _chw(first), sides, stride[-1], groups)
             self._open_conv[id(first)] = len(self.kernels)
             self._add(kernel)
         elif name in ("addmm", "mm"):
@@ -135,7 +139,7 @@ class _Recorder(TorchDispatchMode):
             self._add(Kernel(act, _chw(source), _chw(out)))
             return
         conv = self.kernels[index]
-        self.kernels[index] = Kernel("conv", conv.in_shape, conv.out_shape, conv.size, conv.stride, conv.groups, act)
+        self.kernels[index] = Kernel("conv", conv.in_shape, conv.out_shape, conv.sides, conv.stride, conv.groups, act)
 
 
 @dataclass(frozen=True)
@@ -158,8 +162,8 @@ class _Norm(nn.Module):
         return x
 
 
-def trace_module(module: nn.Module, in_shape: Shape) -> tuple[Placed, ...]:
-    """Return the kernels of `module` in order of execution for one input of `in_shape`.
+def trace_module(module: nn.Module, *shapes: Shape, as_list: bool = False) -> tuple[Placed, ...]:
+    """Return the kernels of `module` in order of execution for one input of each of `shapes`, or of their list.
 
     The module is not good for anything else afterwards: on the meta device, without its normalisations.
     """
@@ -179,27 +183,38 @@ def trace_module(module: nn.Module, in_shape: Shape) -> tuple[Placed, ...]:
     for name, layer in module.named_modules():
         layer.register_forward_pre_hook(enter(name))
     with torch.no_grad(), recorder:
-        module(torch.empty(1, *in_shape, device="meta"))
+        inputs = [torch.empty(1, *shape, device="meta") for shape in shapes]
+        module(inputs) if as_list else module(*inputs)
     return tuple(Placed(name, kernel) for name, kernel in zip(recorder.modules, recorder.kernels, strict=True))
 
 
 @lru_cache(maxsize=65536)
-def block_kernels(block: BlockSpec, in_shape: Shape, same_padding: bool = False) -> tuple[Placed, ...]:
-    """Return the kernels of one block for an input of `in_shape`; paths start inside the block."""
-    module = block.build(in_shape[0])
+def block_kernels(
+    block: BlockSpec, in_shape: Shape, same_padding: bool = False, image_shape: Shape | None = None
+) -> tuple[Placed, ...]:
+    """Return the kernels of one block for an input of `in_shape`; paths start inside the block.
+
+    `image_shape` is what a block that also sees the image is given.
+    """
+    image = (image_shape,) if block.takes_image and image_shape else ()
+    module = block.build(in_shape[0], *(shape[0] for shape in image))
     if same_padding:
         set_same_padding(module)
-    return trace_module(module, in_shape)
+    return trace_module(module, in_shape, *image)
 
 
 @lru_cache(maxsize=4096)
 def spec_kernels(spec: ArchSpec, num_classes: int = 10, in_chans: int = 3) -> tuple[Placed, ...]:
-    """Return the kernels of a network at its own resolution, block after block, the head last."""
-    shape: Shape = (in_chans, spec.resolution, spec.resolution)
-    placed: list[Placed] = []
+    """Return the kernels of a network, in the form that is shipped, at its own resolution; the head last."""
+    spec = spec.deployed()
+    image: Shape = (in_chans, spec.resolution, spec.resolution)
+    shape, placed = image, list[Placed]()
     for index, (block, out_shape) in enumerate(zip(spec.blocks, spec.shapes, strict=True)):
-        inside = block_kernels(block, shape, spec.padding == "same")
+        inside = block_kernels(block, shape, spec.padding == "same", image if block.takes_image else None)
         placed += [Placed(f"blocks.{index}.{p.module}".rstrip("."), p.kernel) for p in inside]
         shape = out_shape
-    head = trace_module(spec.head.build(shape[0], num_classes), shape)
-    return (*placed, *(Placed(f"head.{p.module}".rstrip("."), p.kernel) for p in head))
+    maps = [spec.shapes[point.index] for point in feature_points(spec)]
+    head = spec.head.build(shape[0], num_classes, [chans for chans, *_ in maps])
+    inputs = maps if spec.head.takes_features else [shape]
+    in_head = trace_module(head, *inputs, as_list=spec.head.takes_features)
+    return (*placed, *(Placed(f"head.{p.module}".rstrip("."), p.kernel) for p in in_head))

@@ -15,7 +15,7 @@ from torch import nn
 
 from latency_tables.errors import MeasurementError
 from latency_tables.runtimes import InputShape, Session, get_runtime
-from zoo import ArchSpec, create_model
+from zoo import ArchSpec, Network, create_model, deploy
 
 _SAMPLE_SECONDS = 0.002  # runs are timed in batches of about this length
 _MIN_SAMPLES, _MAX_SAMPLES = 30, 2000
@@ -166,9 +166,9 @@ def measure(
 def _as_module(net: nn.Module | ArchSpec | str | Path, shape: InputShape | None) -> tuple[nn.Module, InputShape]:
     chans = shape[1] if shape else 3
     if isinstance(net, ArchSpec):
-        return net.build(in_chans=chans), shape or (1, 3, net.resolution, net.resolution)
-    if isinstance(net, nn.Module):
+        net = net.build(in_chans=chans)
+    elif not isinstance(net, nn.Module):
+        net = create_model(str(net), in_chans=chans)
+    if not isinstance(net, Network):
         return net, shape or (1, 3, 224, 224)
-    module = create_model(str(net), in_chans=chans)
-    resolution = module.spec.resolution if hasattr(module, "spec") else 224  # type: ignore[union-attr]
-    return module, shape or (1, 3, resolution, resolution)
+    return deploy(net), shape or (1, net.in_chans, net.spec.resolution, net.spec.resolution)

@@ -50,7 +50,7 @@ def observe(
     max_seconds: float,
 ) -> Observation:
     """Build `spec`, run it in turns with `reference`, and profile it."""
-    network = spec.build(num_classes, in_chans, seed=0)
+    network = spec.deployed().build(num_classes, in_chans, seed=0)
     shape = (1, in_chans, spec.resolution, spec.resolution)
     session = backend.prepare(network, shape, dtype=dtype, threads=threads)
     mine, theirs = time_sessions([session, reference], max_seconds=max_seconds)
@@ -96,10 +96,10 @@ def _matching(node: NodeTime, waiting: dict[str, Kernel]) -> Kernel | None:
     parent = node.module.rpartition(".")[0]
     if len(node.inputs) < 2 or len(node.inputs[1]) != 4:
         return None
-    out_chans, group_chans, size, _ = node.inputs[1]
+    out_chans, group_chans, *sides = node.inputs[1]
     for module, kernel in waiting.items():
         # the runtime may have padded the channels to its block of 8 or 16
         fits = 0 <= out_chans - kernel.out_shape[0] < 16 and 0 <= group_chans - kernel.in_shape[0] // kernel.groups < 16
-        if module.rpartition(".")[0] == parent and size == kernel.size and fits:
+        if module.rpartition(".")[0] == parent and tuple(sides) == kernel.sides and fits:
             return waiting.pop(module)
     return None

@@ -17,7 +17,7 @@ from model_compression.export.artifact import Accuracies, DeployArtifact, InputF
 from model_compression.export.onnx import evaluate_session, export_network
 from model_compression.recipe import Recipe
 from model_compression.weights import load_weights, save_weights
-from zoo import ArchSpec, Network, complexity
+from zoo import ArchSpec, Network, complexity, deploy
 from zoo.data import Splits, load_data
 from zoo.data.splits import ImageSet
 from zoo.training import Epoch, TrainConfig, accuracy, train
@@ -69,7 +69,7 @@ def compress(
     if steps.training == "train":
         teacher = ""
     weights = folder / "weights.safetensors"
-    network = train_network(spec, data, config, teacher=teacher, path=weights, on_epoch=on_epoch)
+    network = deploy(train_network(spec, data, config, teacher=teacher, path=weights, on_epoch=on_epoch))
     path = folder / "model.onnx"
     export_network(network, data, spec.resolution, steps.dtype, folder).replace(path)
     measured = measure(path, runtime=runtime, dtype=steps.dtype, threads=threads)

@@ -1,19 +1,17 @@
-"""Weights in safetensors files that say what they belong to."""
+"""Weights that a later run of the same training takes up again."""
 
 from collections.abc import Mapping
 from pathlib import Path
 
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save
 from torch import nn
 
-from zoo.files import write_atomic
+from zoo.weights import WeightsError
+from zoo.weights.files import load_state, read_tensors, save_tensors
 
 
 def save_weights(network: nn.Module, path: Path, provenance: Mapping[str, str]) -> None:
     """Write the weights of `network` with `provenance` as metadata; atomic."""
-    tensors = {name: tensor.detach().contiguous().clone() for name, tensor in network.state_dict().items()}
-    write_atomic(path, save(tensors, metadata=dict(provenance)))
+    save_tensors(path, network.state_dict(), provenance)
 
 
 def load_weights(network: nn.Module, path: Path, provenance: Mapping[str, str]) -> bool:
@@ -21,10 +19,10 @@ def load_weights(network: nn.Module, path: Path, provenance: Mapping[str, str]) 
     if not path.exists():
         return False
     try:
-        with safe_open(path, framework="pt") as file:
-            if (file.metadata() or {}) != dict(provenance):
-                return False
-            network.load_state_dict({name: file.get_tensor(name) for name in file.keys()})  # noqa: SIM118
-    except (SafetensorError, RuntimeError):
+        state, metadata = read_tensors(path)
+        if metadata != dict(provenance):
+            return False
+        load_state(network, state, str(path))
+    except WeightsError:
         return False
     return True

@@ -9,9 +9,11 @@ True
 
 from zoo.complexity import Complexity, complexity
 from zoo.errors import DataError, EdgezooError, SpecError, TrainingDivergedError, UnknownNameError
-from zoo.factory import ModelInfo, create_model, get_spec, list_blocks, list_models, model_info
-from zoo.network import Network
+from zoo.factory import create_model, get_spec
+from zoo.model_info import ModelInfo, list_blocks, list_models, model_info
+from zoo.network import Network, deploy
 from zoo.spec import ArchSpec, BlockSpec, HeadSpec
+from zoo.weights import WeightsError, load_model, save_model
 
 __all__ = [
     "ArchSpec",
@@ -25,10 +27,14 @@ __all__ = [
     "SpecError",
     "TrainingDivergedError",
     "UnknownNameError",
+    "WeightsError",
     "complexity",
     "create_model",
+    "deploy",
     "get_spec",
     "list_blocks",
     "list_models",
+    "load_model",
     "model_info",
+    "save_model",
 ]

@@ -26,6 +26,15 @@ def complexity(module: nn.Module, input_shape: tuple[int, int, int]) -> Complexi
     The operators counted are those whose sum the literature publishes: fvcore's convolution, linear and matrix
     product handles give the same number, its defaults add batch norm and pooling.
     """
+    macs = macs_by_module(module, input_shape)
+    return Complexity(sum(p.numel() for p in module.parameters()), macs[""])
+
+
+def macs_by_module(module: nn.Module, input_shape: tuple[int, int, int]) -> dict[str, int]:
+    """Return the multiply-adds of one image of `input_shape` (C, H, W) by the module's path inside `module`.
+
+    The whole is found under ""; a module without multiply-adds is not there.
+    """
     parameter = next(module.parameters(), torch.empty(0))
     image = torch.empty(1, *input_shape, device=parameter.device, dtype=parameter.dtype)
     modes = {layer: layer.training for layer in module.modules()}
@@ -36,4 +45,6 @@ def complexity(module: nn.Module, input_shape: tuple[int, int, int]) -> Complexi
     finally:
         for layer, training in modes.items():
             layer.training = training
-    return Complexity(sum(p.numel() for p in module.parameters()), counter.get_total_flops() // 2)
+    macs = {path: sum(by_operator.values()) // 2 for path, by_operator in counter.get_flop_counts().items()}
+    whole = macs.pop("Global", 0)
+    return {"": whole} | {path.partition(".")[2]: count for path, count in macs.items() if "." in path}

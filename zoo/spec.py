@@ -83,7 +83,7 @@ class ArchSpec(FrozenSpec):
 
     def at_resolution(self, resolution: int) -> "ArchSpec":
         """Return the same network for images of `resolution` pixels; raises SpecError where it cannot run on them."""
-        return self._with(resolution=resolution)
+        return self.replace(resolution=resolution)
 
     def at_output_stride(self, output_stride: int) -> "ArchSpec":
         """Return the same network with dilation instead of the strides beyond `output_stride` (arXiv:1706.05587).
@@ -105,7 +105,7 @@ class ArchSpec(FrozenSpec):
                 block = with_option(block, dilation=dilation * dict(block.options).get("dilation", 1))
             dilation = next_dilation
             blocks.append(block)
-        return self._with(blocks=tuple(blocks))
+        return self.replace(blocks=tuple(blocks))
 
     def deployed(self) -> "ArchSpec":
         """Return the form that is shipped, for blocks that are trained in another one (MobileOne, CondenseNet)."""
@@ -113,9 +113,10 @@ class ArchSpec(FrozenSpec):
         head = self.head
         if head_has_option(head.kind, "deployed"):
             head = HeadSpec(kind=head.kind, options=dict(head.options) | {"deployed": True})
-        return self if (blocks, head) == (self.blocks, self.head) else self._with(blocks=blocks, head=head)
+        return self if (blocks, head) == (self.blocks, self.head) else self.replace(blocks=blocks, head=head)
 
-    def _with(self, **changes: Any) -> "ArchSpec":
+    def replace(self, **changes: Any) -> "ArchSpec":
+        """Return the spec with some fields changed, checked anew."""
         fields = {name: getattr(self, name) for name in type(self).model_fields}
         return ArchSpec(**fields | changes)
 

@@ -1,11 +1,15 @@
 """edgezoo models: the networks of the zoo."""
 
 import dataclasses
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from edgezoo.commands.output import AsJson, print_json, print_table
+
+if TYPE_CHECKING:
+    import zoo
+    from zoo.summary import Part
 
 app = typer.Typer(help="Networks of the zoo by name.", no_args_is_help=True)
 
@@ -13,12 +17,19 @@ app = typer.Typer(help="Networks of the zoo by name.", no_args_is_help=True)
 @app.command("list")
 def list_command(
     pattern: Annotated[str, typer.Argument(help="Wildcards as in timm; timm/... lists timm's.")] = "*",
+    family: Annotated[str | None, typer.Option(help="Only families that match, wildcards too.")] = None,
+    block: Annotated[str | None, typer.Option(help="Only networks with this kind of block.")] = None,
+    max_params_m: Annotated[float | None, typer.Option(help="At most so many million parameters.")] = None,
+    max_macs_m: Annotated[float | None, typer.Option(help="At most so many million multiply-adds.")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """List networks with their size and published accuracy."""
+    """List networks with their size and published accuracy.
+
+    Example: edgezoo models list 'mobilenet*' --max-macs-m 100
+    """
     import zoo
 
-    names = zoo.list_models(pattern)
+    names = zoo.list_models(pattern, family=family, block=block, max_params_m=max_params_m, max_macs_m=max_macs_m)
     if pattern.startswith("timm/"):
         print_json(names) if as_json else print("\n".join(names))
         return
@@ -42,21 +53,41 @@ def list_command(
 
 @app.command("show")
 def show_command(name: Annotated[str, typer.Argument(help="Name of a network.")], as_json: AsJson = False) -> None:
-    """Show a network block by block."""
-    import zoo
+    """Show a network stage by stage and block by block: shapes, parameters, multiply-adds.
 
-    info, spec = zoo.model_info(name), zoo.get_spec(name)
-    if as_json:
-        print_json(dataclasses.asdict(info) | {"spec": spec.model_dump(mode="json", exclude_defaults=True)})
+    Example: edgezoo models show ghostnet_100
+    """
+    import zoo
+    from zoo.summary import stages, summarize
+
+    info = zoo.model_info(name)
+    facts = dataclasses.asdict(info)
+    if not info.blocks:  # a baseline out of another library
+        print_json(facts) if as_json else print(_sentence(info))
         return
-    shape, rows = (3, spec.resolution, spec.resolution), []
-    for index, (block, out_shape) in enumerate(zip(spec.blocks, spec.shapes, strict=True)):
-        count = zoo.complexity(block.build(shape[0]).to("meta"), shape)
-        options = ", ".join(f"{key} {value}" for key, value in block.options)
-        size = "x".join(map(str, out_shape))
-        rows.append((f"{index} {block.kind}", size, f"{count.params:,}", f"{count.macs / 1e6:.2f}", options))
-        shape = out_shape
-    rows.append((f"head {spec.head.kind}", "", "", "", ", ".join(f"{k} {v}" for k, v in spec.head.options)))
-    print_table(("block", "output", "params", "MACs M", "options"), rows)
-    top1 = f", published top-1 {info.reported_top1} %" if info.reported_top1 else ""
-    print(f"{info.params:,} parameters, {info.macs / 1e6:.1f} M MACs{top1}, {info.paper} ({info.year})")
+    spec = zoo.get_spec(name)
+    blocks, head = summarize(spec)
+    if as_json:
+        parts = {"stages": stages(blocks), "blocks": blocks, "head": [head]}
+        facts |= {key: [dataclasses.asdict(part) for part in members] for key, members in parts.items()}
+        print_json(facts | {"spec": spec.model_dump(mode="json", exclude_defaults=True)})
+        return
+    options = [dict(block.options) for block in (*spec.blocks, spec.head)]
+    rows = [
+        (part.name, str(part.stage), *_figures(part), ", ".join(f"{key} {value}" for key, value in chosen.items()))
+        for part, chosen in zip((*blocks, head), options, strict=True)
+    ]
+    print_table(("block", "stage", "output", "params", "MACs M", "options"), rows)
+    print()
+    rows = [(f"{part.stage}: {part.name}", *_figures(part)) for part in (*stages(blocks), head)]
+    print_table(("stage", "output", "params", "MACs M"), rows)
+    print(f"\n{_sentence(info)}")
+
+
+def _sentence(info: "zoo.ModelInfo") -> str:
+    top1 = f", top-1 {info.reported_top1} % ({info.top1_source})" if info.reported_top1 else ""
+    return f"{info.params:,} parameters, {info.macs / 1e6:.1f} M MACs{top1}, {info.paper} ({info.year})"
+
+
+def _figures(part: "Part") -> tuple[str, str, str]:
+    return "x".join(map(str, part.out_shape)), f"{part.params:,}", f"{part.macs / 1e6:.2f}"

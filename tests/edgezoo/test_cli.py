@@ -70,7 +70,8 @@ def test_models_are_listed_and_shown():
     listed = json.loads(_edgezoo("models", "list", "ghostnet_1*", "--json").stdout)
     assert [m["name"] for m in listed] == ["ghostnet_100", "ghostnet_130"]
     shown = _edgezoo("models", "show", "squeezenet1_1").stdout
-    assert "1,235,496 parameters" in shown and shown.count("fire") == 8
+    assert "1,235,496 parameters" in shown and shown.count("\nfire ") == 8
+    assert "4: 1 max_pool, 4 fire" in shown
     assert "'ghostnet_100'" in _refused("models", "show", "ghostnet_10")
 
 

@@ -50,6 +50,12 @@ def test_each_convolution_is_placed_in_the_module_that_holds_it(tiny):
 
 
 def test_keys_tell_kernels_apart():
-    first = Kernel("conv", (8, 4, 4), (16, 4, 4), size=3)
+    first = Kernel("conv", (8, 4, 4), (16, 4, 4), sides=(3, 3))
     assert first.key == "conv 8x4x4>16x4x4 k3 s1 g1 none"
-    assert first.key != Kernel("conv", (8, 4, 4), (16, 4, 4), size=3, act="relu").key
+    assert first.key != Kernel("conv", (8, 4, 4), (16, 4, 4), sides=(3, 3), act="relu").key
+
+
+def test_windows_that_are_not_square_are_counted_and_named():
+    kernel = Kernel("conv", (8, 4, 4), (16, 4, 4), sides=(3, 1))
+    assert (kernel.weights, kernel.macs) == (8 * 16 * 3, 8 * 16 * 3 * 16)
+    assert kernel.key == "conv 8x4x4>16x4x4 k3x1 s1 g1 none"

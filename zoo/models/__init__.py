@@ -9,24 +9,22 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from torch import nn
+
 from zoo.registry import Registry
 from zoo.spec import ArchSpec
 
 
-@dataclass(frozen=True)
-class ModelEntry:
-    """A published network: how to make its spec, and where it comes from.
+@dataclass(frozen=True, kw_only=True)
+class Provenance:
+    """Where a network comes from, and what is published of it.
 
     Attributes:
-        make: returns the ArchSpec.
         reported_top1: ImageNet accuracy in percent as published; None where nobody did.
         top1_source: who published it.
         mean, std: of the images it expects, in 0..1.
-        timm: timm's name of the same network, whose weights fit in order; "" where there is none.
-        torchvision: the same for torchvision.
     """
 
-    make: Callable[[], ArchSpec]
     family: str
     paper: str
     year: int
@@ -34,8 +32,34 @@ class ModelEntry:
     top1_source: str = ""
     mean: tuple[float, ...] = (0.485, 0.456, 0.406)
     std: tuple[float, ...] = (0.229, 0.224, 0.225)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelEntry(Provenance):
+    """A published network of the zoo's own blocks.
+
+    Attributes:
+        make: returns the ArchSpec.
+        timm: timm's name of the same network, whose weights fit in order; "" where there is none.
+        torchvision: the same for torchvision.
+    """
+
+    make: Callable[[], ArchSpec]
     timm: str = ""
     torchvision: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class BaselineEntry(Provenance):
+    """A network to compare with, taken from timm or torchvision: it has no spec.
+
+    Attributes:
+        create: called as `create(num_classes, in_chans, **options)`, returns the module.
+        resolution: pixels of the images it is meant for.
+    """
+
+    create: Callable[..., nn.Module]
+    resolution: int = 224
 
 
 @dataclass(frozen=True)
@@ -52,7 +76,7 @@ class Variant:
     torchvision: str = ""
 
 
-MODELS: Registry[ModelEntry] = Registry("model", "zoo.models", "see zoo.list_models()")
+MODELS: Registry[ModelEntry | BaselineEntry] = Registry("model", "zoo.models", "see zoo.list_models()")
 
 SpecMaker = Callable[..., ArchSpec]
 
