@@ -23,7 +23,6 @@ ACTS = ("none", "relu", "relu6", "hard_swish", "silu", "gelu", "sigmoid", "hard_
 OPTION_VALUES: dict[str, tuple[Any, ...]] = {
     "kernel": (1, 2, 3, 4, 5, 7),
     "act": ACTS,
-    "dilation": (1, 2),
     "groups": (1, 2, 3, 4),
     "norm": (True, False),
     "padding": (None, 0, 1, 3),
@@ -60,9 +59,7 @@ OPTION_VALUES: dict[str, tuple[Any, ...]] = {
     "first": ("esp", "conv"),
     "repeats": (0, 1, 3),
     "channel_kernel": (0, 2, 8, 64),
-    "bias": (True, False),
     "divisor": (1, 8),
-    "se_of": ("middle", "input"),
     "zero_init": (True, False),
     "start_kernel": (0, 2, 3, 5),
     "mid_kernel": (0, 2, 3, 5),

@@ -100,5 +100,5 @@ def fbnetv2(
         blocks.append(BlockSpec(kind="fbnet", out_chans=chans, stride=stride, options=options))
     last = blocks[-1].out_chans * last_expand
     blocks.append(BlockSpec(kind="conv", out_chans=last, options={"kernel": 1, **hard_swish}))
-    head = {"kind": "fbnet", "options": {"hidden": hidden}}
+    head = {"options": {"hidden": hidden, "hidden_bias": False, **hard_swish}}
     return ArchSpec(resolution=resolution, blocks=tuple(blocks), head=head, init="he_fan_out")

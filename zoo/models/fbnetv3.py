@@ -90,4 +90,5 @@ def fbnetv3(variant: str = "a", stem: int = 16, last_expand: int = 6, resolution
             blocks.append(BlockSpec(kind="fbnet", out_chans=chans, stride=stride if index == 0 else 1, options=options))
     last = blocks[-1].out_chans * last_expand
     blocks.append(BlockSpec(kind="conv", out_chans=last, options={"kernel": 1, **hard_swish}))
-    return ArchSpec(resolution=resolution, blocks=tuple(blocks), head={"kind": "fbnet"}, init="he_fan_out")
+    head = {"options": {"hidden": 1984, "hidden_bias": False, **hard_swish}}
+    return ArchSpec(resolution=resolution, blocks=tuple(blocks), head=head, init="he_fan_out")
