@@ -38,6 +38,11 @@ OPTION_VALUES: dict[str, tuple[Any, ...]] = {
     "ceil_mode": (True, False),
     "group_first": (True, False),
     "split": ("rest", "half"),
+    "bias": (True, False),
+    "attention": (True, False),
+    "branches": (1, 2, 3),
+    "deployed": (True, False),
+    "partial": (2, 4, 8),
 }
 properties = settings(
     max_examples=60, deadline=None, database=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow]
