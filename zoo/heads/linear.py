@@ -16,7 +16,8 @@ class LinearHead(nn.Module):
     Args:
         norm: of the last feature map (StarNet).
         hidden: channels of the convolution after pooling (GhostNet, MobileNetV3); 0 = none.
-        hidden_bias: of that convolution; FasterNet has none.
+        hidden_bias: of that convolution; FasterNet and FBNet have none.
+        hidden_norm: batch normalisation behind it, in place of the bias (MobileNetV4).
         dropout: probability before the classifier.
         bias: of the classifier.
     """
@@ -29,6 +30,7 @@ class LinearHead(nn.Module):
         norm: bool = False,
         hidden: Annotated[int, Field(ge=0, le=65536)] = 0,
         hidden_bias: bool = True,
+        hidden_norm: bool = False,
         act: Act = "relu",
         dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0,
         bias: bool = True,
@@ -36,9 +38,13 @@ class LinearHead(nn.Module):
         super().__init__()
         self.num_features = hidden or in_chans
         self.norm = nn.BatchNorm2d(in_chans) if norm else nn.Identity()
-        self.hidden = (
-            nn.Sequential(conv2d(in_chans, hidden, bias=hidden_bias), activation(act)) if hidden else nn.Identity()
-        )
+        self.hidden = nn.Identity()
+        if hidden:
+            self.hidden = nn.Sequential(
+                conv2d(in_chans, hidden, bias=hidden_bias and not hidden_norm),
+                nn.BatchNorm2d(hidden) if hidden_norm else nn.Identity(),
+                activation(act, hidden),
+            )
         self.dropout = nn.Dropout(dropout)
         self.bias = bias
         self.reset(num_classes)
