@@ -4,7 +4,6 @@ from torch import nn
 
 from zoo import ArchSpec, BlockSpec, SpecError
 from zoo.blocks.fbnet import FBNetBlock, Skip
-from zoo.heads.fbnet import FBNetHead
 
 
 @pytest.mark.parametrize("expand", [1.0, 3.0])
@@ -104,14 +103,3 @@ def test_skip_is_nothing_or_a_convolution_with_relu():
         assert [type(m).__name__ for m in skip.conv] == ["Conv2d", "BatchNorm2d", "ReLU"]
         assert skip.conv.conv.bias is None
         assert skip(x).shape == shape
-
-
-def test_the_head_pools_first_and_its_convolution_has_no_bias():
-    head = FBNetHead(8, 5, hidden=12).eval()
-    conv = head.hidden[0]
-    assert conv.bias is None
-    nn.init.normal_(conv.weight)
-    x = torch.randn(3, 8, 4, 6)
-    features = nn.functional.hardswish(x.mean((2, 3)) @ conv.weight.flatten(1).T)
-    torch.testing.assert_close(head(x, pre_logits=True), features)
-    torch.testing.assert_close(head(x), head.classifier(features))
