@@ -6,7 +6,7 @@ from typing import Literal, get_args
 import torch
 from torch import nn
 
-Scheme = Literal["tf", "he_fan_out", "he_fan_in", "shufflenet", "squeezenet", "xavier", "trunc_normal"]
+Scheme = Literal["tf", "he_fan_out", "he_fan_in", "shufflenet", "squeezenet", "xavier", "trunc_normal", "pytorch"]
 
 
 def _tf(conv: nn.Conv2d) -> None:
@@ -37,8 +37,13 @@ def _xavier(conv: nn.Conv2d) -> None:
     nn.init.xavier_uniform_(conv.weight)
 
 
-def _trunc_normal(conv: nn.Conv2d) -> None:
-    nn.init.trunc_normal_(conv.weight, std=0.02)
+def _trunc_normal(layer: nn.Conv2d | nn.Linear) -> None:
+    nn.init.trunc_normal_(layer.weight, std=0.02)
+
+
+def _pytorch(conv: nn.Conv2d) -> None:
+    # uniform up to 1 / sqrt(fan-in): what a convolution of PyTorch has where nobody sets it
+    nn.init.kaiming_uniform_(conv.weight, a=5**0.5)
 
 
 _SCHEMES: dict[str, Callable[[nn.Conv2d], None]] = {
@@ -49,6 +54,7 @@ _SCHEMES: dict[str, Callable[[nn.Conv2d], None]] = {
     "squeezenet": _squeezenet,
     "xavier": _xavier,
     "trunc_normal": _trunc_normal,
+    "pytorch": _pytorch,
 }
 assert set(_SCHEMES) == set(get_args(Scheme))
 
@@ -56,12 +62,14 @@ assert set(_SCHEMES) == set(get_args(Scheme))
 def initialize(module: nn.Module, scheme: Scheme = "tf") -> None:
     """Fill `module` with fresh weights: convolutions by `scheme`, linear layers normal 0.01, biases zero.
 
+    "trunc_normal" is for linear layers too.
+
     A layer with a method `init_weights` has the last word on its own weights.
     """
     fill = _SCHEMES[scheme]
     with torch.no_grad():
         for layer in module.modules():
-            if isinstance(layer, nn.Conv2d):
+            if isinstance(layer, nn.Conv2d) or (isinstance(layer, nn.Linear) and scheme == "trunc_normal"):
                 fill(layer)
             elif isinstance(layer, nn.Linear):
                 nn.init.normal_(layer.weight, std=0.01)

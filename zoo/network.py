@@ -150,7 +150,8 @@ def deploy(network: Network) -> Network:
     _set_norms(shipped, spec)
     if spec.padding == "same":
         set_same_padding(shipped)
-    shipped.to_empty(device=next(network.parameters()).device)
+    reference = next(network.parameters())
+    shipped.to(reference.dtype).to_empty(device=reference.device)
     for source, target in zip((*network.blocks, network.head), (*shipped.blocks, shipped.head), strict=True):
         fused = getattr(source, "deployed_state", None)
         target.load_state_dict(fused() if fused else source.state_dict())

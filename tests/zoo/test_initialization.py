@@ -28,6 +28,7 @@ def grouped_conv():
         ("squeezenet", (2 / FAN_IN) ** 0.5),
         ("xavier", (2 / (FAN_IN + FAN_OUT)) ** 0.5),
         ("trunc_normal", 0.02),
+        ("pytorch", (1 / (3 * FAN_IN)) ** 0.5),
     ],
 )
 def test_standard_deviation_is_that_of_the_formula(scheme, std):
@@ -38,7 +39,12 @@ def test_standard_deviation_is_that_of_the_formula(scheme, std):
 
 
 @pytest.mark.parametrize(
-    ("scheme", "bound"), [("squeezenet", (6 / FAN_IN) ** 0.5), ("xavier", (6 / (FAN_IN + FAN_OUT)) ** 0.5)]
+    ("scheme", "bound"),
+    [
+        ("squeezenet", (6 / FAN_IN) ** 0.5),
+        ("xavier", (6 / (FAN_IN + FAN_OUT)) ** 0.5),
+        ("pytorch", FAN_IN**-0.5),
+    ],
 )
 def test_uniform_schemes_stay_within_their_bound(scheme, bound):
     weight = filled(scheme, grouped_conv()).weight.abs()
@@ -56,10 +62,10 @@ def test_shufflenets_first_convolution_is_small_and_its_depthwise_ones_are_not()
     assert filled("shufflenet", depthwise).weight.std().item() == pytest.approx(1, rel=0.05)
 
 
-@pytest.mark.parametrize("scheme", ["tf", "he_fan_out", "xavier"])
-def test_linear_layers_are_normal_and_biases_zero_whatever_the_scheme(scheme):
+@pytest.mark.parametrize(("scheme", "std"), [("tf", 0.01), ("he_fan_out", 0.01), ("trunc_normal", 0.02)])
+def test_linear_layers_are_normal_and_their_biases_zero(scheme, std):
     linear = filled(scheme, nn.Linear(200, 100))
-    assert linear.weight.std().item() == pytest.approx(0.01, rel=0.03)
+    assert linear.weight.std().item() == pytest.approx(std, rel=0.03)
     assert not linear.bias.any()
 
 

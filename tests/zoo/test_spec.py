@@ -17,17 +17,22 @@ from zoo.blocks import BLOCKS
 from zoo.spec import MAX_BLOCKS, MAX_JSON_CHARS, has_option
 
 CONV = {"kind": "conv", "out_chans": 8}
+NORM = {"options": {"hidden": 12, "hidden_norm": True}}
 NO_BIAS = {"options": {"bias": False, "dropout": 0.5}}
 ACTS = ("none", "relu", "relu6", "hard_swish", "silu", "gelu", "sigmoid", "hard_sigmoid")
 OPTION_VALUES: dict[str, tuple[Any, ...]] = {
     "kernel": (1, 2, 3, 4, 5, 7),
     "act": ACTS,
-    "dilation": (1, 2),
     "groups": (1, 2, 3, 4),
     "norm": (True, False),
     "padding": (None, 0, 1, 3),
     "residual": (True, False),
     "se_ratio": (0.0, 0.25, 1.0),
+    "se_of": ("middle", "input"),
+    "se_divisor": (1, 4, 8),
+    "se_act": ("relu", "silu"),
+    "se_gate": ("hard_sigmoid", "sigmoid"),
+    "dilation": (1, 2, 3),
     "linear": (True, False),
     "expand": (0.5, 1.0, 2.0, 3.0),
     "ratio": (2, 3),
@@ -54,6 +59,21 @@ OPTION_VALUES: dict[str, tuple[Any, ...]] = {
     "first": ("esp", "conv"),
     "repeats": (0, 1, 3),
     "channel_kernel": (0, 2, 8, 64),
+    "divisor": (1, 8),
+    "zero_init": (True, False),
+    "start_kernel": (0, 2, 3, 5),
+    "mid_kernel": (0, 2, 3, 5),
+    "bias": (None, True, False),
+    "condense_factor": (1, 2, 4, 5),
+    "lasso": (0.0, 0.01),
+    "deployed": (True, False),
+    "primary": (1, 2, 3, 4, 24),
+    "shuffle_back": (True, False),
+    "shuffle": ("output", "input"),
+    "column_first": (True, False),
+    "project": (True, False),
+    "project_first": (True, False),
+    "units": (1, 2, 4),
 }
 properties = settings(
     max_examples=60, deadline=None, database=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow]
@@ -76,7 +96,7 @@ def block_objects(draw: st.DrawFn) -> dict[str, Any]:
 @st.composite
 def arch_objects(draw: st.DrawFn) -> dict[str, Any]:
     stem = draw(st.sampled_from((CONV, {**CONV, "stride": 2}, {**CONV, "out_chans": 24, "options": {"act": "silu"}})))
-    head = draw(st.sampled_from(({}, {"kind": "conv"}, {"options": {"hidden": 12, "act": "silu"}}, NO_BIAS)))
+    head = draw(st.sampled_from(({}, {"kind": "conv"}, {"options": {"hidden": 12, "act": "silu"}}, NORM, NO_BIAS)))
     return {
         "resolution": draw(st.integers(1, 40)),
         "blocks": [stem, *draw(st.lists(block_objects(), max_size=3))],

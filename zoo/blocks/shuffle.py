@@ -20,6 +20,12 @@ from zoo.blocks.layers import (
 )
 
 
+def even_and_odd(x: Tensor, half: int) -> tuple[Tensor, Tensor]:
+    """(N, 2 half, H, W) -> the channels of even and of odd number, (N, half, H, W) each."""
+    even, odd = channel_shuffle(x, half).chunk(2, 1)
+    return even, odd
+
+
 @BLOCKS.register("shuffle_v1")
 class ShuffleV1(nn.Module):
     """Group pointwise, shuffle, depthwise, group pointwise; added to the input, or beside its average pool at stride 2.
@@ -74,9 +80,13 @@ class ShuffleV1(nn.Module):
 class ShuffleV2(nn.Module):
     """Half of the channels pass by, the other half go through pointwise, depthwise, pointwise; concatenated, shuffled.
 
+    At stride 2 both branches see all channels. The authors' code has split="rest" and shuffle="input", torchvision
+    split="half" and shuffle="output".
+
     Args:
-        split: channels of the main branch at stride 2: "rest" = output less input, as in the authors' code;
-            "half" = half of the output, as in torchvision.
+        split: channels of the main branch at stride 2: "rest" = output less input, "half" = half of the output.
+        shuffle: "output" interleaves the two branches; "input" leaves them in a row, and a unit of stride 1 sends the
+            even channels past and the odd ones through its main branch.
     """
 
     def __init__(
@@ -88,13 +98,14 @@ class ShuffleV2(nn.Module):
         kernel: Kernel = 3,
         act: Act = "relu",
         split: Literal["rest", "half"] = "rest",
+        shuffle: Literal["output", "input"] = "output",
     ) -> None:
         super().__init__()
         require(stride <= 2, f"stride must be 1 or 2, got {stride}")
         require_multiple(out_chans, 2, "output channels")
         require(kernel % 2 == 1, f"kernel must be odd, got {kernel}")
         half = out_chans // 2
-        self.stride = stride
+        self.stride, self.half_chans, self.shuffle_output = stride, half, shuffle == "output"
         if stride == 1:
             require(in_chans == out_chans, f"stride 1 keeps the channels: {in_chans} in, {out_chans} out")
             side_chans, main_in, main_out = half, half, half
@@ -113,8 +124,11 @@ class ShuffleV2(nn.Module):
         )
 
     def forward(self, x: Tensor) -> Tensor:
-        if self.stride == 1:
+        if self.stride > 1:
+            side = main = x
+        elif self.shuffle_output:
             side, main = x.chunk(2, 1)
         else:
-            side = main = x
-        return channel_shuffle(torch.cat((self.side(side), self.main(main)), 1), 2)
+            side, main = even_and_odd(x, self.half_chans)
+        y = torch.cat((self.side(side), self.main(main)), 1)
+        return channel_shuffle(y, 2) if self.shuffle_output else y

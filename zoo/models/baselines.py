@@ -14,7 +14,7 @@ from torch import nn
 
 from zoo.errors import SpecError
 from zoo.features import FeatureNetwork
-from zoo.models import BaselineEntry
+from zoo.models import MODELS, BaselineEntry
 from zoo.models.torchvision_network import create_torchvision_network
 
 # timm has no AlexNet and GoogLeNet, and its VGG slides the linear layers over larger maps: other MACs at 512 pixels
@@ -97,3 +97,6 @@ BASELINES: dict[str, BaselineEntry] = {
     "resnext101_64x4d": _entry("resnext101_64x4d", "resnext", "arXiv:1611.05431", 2016, 79.19, "convnet-burden"),
     "senet154": _entry("senet154", "senet", "arXiv:1709.01507", 2017, 81.32, "convnet-burden"),
 }
+
+for _name, _baseline in BASELINES.items():
+    MODELS.register(_name)(_baseline)
