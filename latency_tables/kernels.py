@@ -22,7 +22,7 @@ Shape = tuple[int, int, int]
 _ACTIVATIONS = {
     "relu": "relu", "relu_": "relu", "hardtanh": "relu6", "hardtanh_": "relu6", "hardswish": "hard_swish",
     "hardswish_": "hard_swish", "silu": "silu", "silu_": "silu", "gelu": "gelu", "sigmoid": "sigmoid",
-    "hardsigmoid": "hard_sigmoid",
+    "hardsigmoid": "hard_sigmoid", "_prelu_kernel": "prelu",
 }  # fmt: skip
 _OTHERS = {
     "add": "add", "add_": "add", "mul": "mul", "mul_": "mul", "cat": "concat", "mean": "mean",
@@ -113,7 +113,7 @@ class _Recorder(TorchDispatchMode):
         self._keep.append((args, out))
         name = func.overloadpacket.__name__
         source = args[0][0] if isinstance(args[0], (list, tuple)) else args[0]
-        if name == "convolution":
+        if name == "convolution" and not args[6]:  # a transposed one counts among the other operations
             weight, stride, groups = args[1], args[3], args[8]
             sides = tuple((1, *weight.shape[2:])[-2:])  # a 1-D convolution has a window of one line
             kernel = Kernel("conv", _chw(source), _chw(first), sides, stride[-1], groups)

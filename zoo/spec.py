@@ -30,6 +30,17 @@ _T = TypeVar("_T")
 _Named = Annotated[_T, BeforeValidator(_named)]
 
 
+def _without_stride(block: BlockSpec, in_chans: int) -> BlockSpec:
+    """Return `block` with stride 1 and the same weights; raises SpecError where it has no such form."""
+    if not has_option(block.kind, "dilation"):
+        raise SpecError(f"{block.kind} has no dilation")
+    dense = BlockSpec(kind=block.kind, out_chans=block.out_chans, options=block.options)
+    strided_shapes, dense_shapes = ([p.shape for p in b.build(in_chans).parameters()] for b in (block, dense))
+    if strided_shapes != dense_shapes:
+        raise SpecError(f"{block.kind} of {in_chans} to {block.out_chans} channels keeps no weights with dilation")
+    return dense
+
+
 class ArchSpec(FrozenSpec):
     """A whole network: blocks in order, then a head. Two equal specs have the same `digest`.
 
@@ -83,29 +94,32 @@ class ArchSpec(FrozenSpec):
 
     def at_resolution(self, resolution: int) -> "ArchSpec":
         """Return the same network for images of `resolution` pixels; raises SpecError where it cannot run on them."""
-        return self._with(resolution=resolution)
+        return self.replace(resolution=resolution)
 
     def at_output_stride(self, output_stride: int) -> "ArchSpec":
         """Return the same network with dilation instead of the strides beyond `output_stride` (arXiv:1706.05587).
 
-        The weights keep their shapes. Raises SpecError for a kind of block that has no dilation.
+        The weights keep their shapes. Raises SpecError for a block that has no dilation or whose shortcut would lose
+        its projection with the stride.
         """
         if output_stride not in (8, 16, 32):
             raise SpecError(f"output_stride must be 8, 16 or 32, got {output_stride}")
-        stride, dilation, blocks = 1, 1, []
+        stride, dilation, chans, blocks = 1, 1, _NOMINAL_IN_CHANS, []
         for index, block in enumerate(self.blocks):
             next_dilation = dilation
             if stride * block.stride > output_stride:
                 next_dilation = dilation * block.stride
-                if not has_option(block.kind, "dilation"):
-                    raise SpecError(f"blocks[{index}]: {block.kind} has no dilation for output_stride {output_stride}")
-                block = BlockSpec(kind=block.kind, out_chans=block.out_chans, options=block.options)
+                try:
+                    block = _without_stride(block, chans)
+                except SpecError as error:
+                    raise SpecError(f"blocks[{index}]: {error} for output_stride {output_stride}") from None
             stride *= block.stride
+            chans = block.out_chans
             if dilation > 1 and has_option(block.kind, "dilation"):
                 block = with_option(block, dilation=dilation * dict(block.options).get("dilation", 1))
             dilation = next_dilation
             blocks.append(block)
-        return self._with(blocks=tuple(blocks))
+        return self.replace(blocks=tuple(blocks))
 
     def deployed(self) -> "ArchSpec":
         """Return the form that is shipped, for blocks that are trained in another one (MobileOne, CondenseNet)."""
@@ -113,9 +127,10 @@ class ArchSpec(FrozenSpec):
         head = self.head
         if head_has_option(head.kind, "deployed"):
             head = HeadSpec(kind=head.kind, options=dict(head.options) | {"deployed": True})
-        return self if (blocks, head) == (self.blocks, self.head) else self._with(blocks=blocks, head=head)
+        return self if (blocks, head) == (self.blocks, self.head) else self.replace(blocks=blocks, head=head)
 
-    def _with(self, **changes: Any) -> "ArchSpec":
+    def replace(self, **changes: Any) -> "ArchSpec":
+        """Return the spec with some fields changed, checked anew."""
         fields = {name: getattr(self, name) for name in type(self).model_fields}
         return ArchSpec(**fields | changes)
 

@@ -17,16 +17,23 @@ from zoo.blocks import BLOCKS
 from zoo.spec import MAX_BLOCKS, MAX_JSON_CHARS, has_option
 
 CONV = {"kind": "conv", "out_chans": 8}
+NORM = {"options": {"hidden": 12, "hidden_norm": True}}
 NO_BIAS = {"options": {"bias": False, "dropout": 0.5}}
 ACTS = ("none", "relu", "relu6", "hard_swish", "silu", "gelu", "sigmoid", "hard_sigmoid")
 OPTION_VALUES: dict[str, tuple[Any, ...]] = {
     "kernel": (1, 2, 3, 4, 5, 7),
     "act": ACTS,
+    "dilation": (1, 2),
     "groups": (1, 2, 3, 4),
     "norm": (True, False),
     "padding": (None, 0, 1, 3),
     "residual": (True, False),
     "se_ratio": (0.0, 0.25, 1.0),
+    "se_of": ("middle", "input"),
+    "se_divisor": (1, 4, 8),
+    "se_act": ("relu", "silu"),
+    "se_gate": ("hard_sigmoid", "sigmoid"),
+    "dilation": (1, 2, 3),
     "linear": (True, False),
     "expand": (0.5, 1.0, 2.0, 3.0),
     "ratio": (2, 3),
@@ -38,6 +45,33 @@ OPTION_VALUES: dict[str, tuple[Any, ...]] = {
     "ceil_mode": (True, False),
     "group_first": (True, False),
     "split": ("rest", "half"),
+    "multiplier": (1, 2, 3),
+    "expand_groups": (1, 2, 8),
+    "project_groups": (1, 2, 8),
+    "dynamic": (True, False),
+    "dynamic_expand": (True, False),
+    "dynamic_dw": (True, False),
+    "dynamic_project": (True, False),
+    "reduction": (2, 8, 16),
+    "second": ((1.0, 0.0), (0.5, 0.5)),
+    "branches": (1, 2, 4, 5),
+    "receptive_field": (3, 7, 13),
+    "image_pools": (0, 1, 2),
+    "first": ("esp", "conv"),
+    "repeats": (0, 1, 3),
+    "channel_kernel": (0, 2, 8, 64),
+    "bias": (True, False),
+    "divisor": (1, 8),
+    "se_of": ("middle", "input"),
+    "zero_init": (True, False),
+    "start_kernel": (0, 2, 3, 5),
+    "mid_kernel": (0, 2, 3, 5),
+    "bias": (None, True, False),
+    "condense_factor": (1, 2, 4, 5),
+    "lasso": (0.0, 0.01),
+    "deployed": (True, False),
+    "primary": (1, 2, 3, 4, 24),
+    "shuffle_back": (True, False),
     "shuffle": ("output", "input"),
     "column_first": (True, False),
     "project": (True, False),
@@ -65,7 +99,7 @@ def block_objects(draw: st.DrawFn) -> dict[str, Any]:
 @st.composite
 def arch_objects(draw: st.DrawFn) -> dict[str, Any]:
     stem = draw(st.sampled_from((CONV, {**CONV, "stride": 2}, {**CONV, "out_chans": 24, "options": {"act": "silu"}})))
-    head = draw(st.sampled_from(({}, {"kind": "conv"}, {"options": {"hidden": 12, "act": "silu"}}, NO_BIAS)))
+    head = draw(st.sampled_from(({}, {"kind": "conv"}, {"options": {"hidden": 12, "act": "silu"}}, NORM, NO_BIAS)))
     return {
         "resolution": draw(st.integers(1, 40)),
         "blocks": [stem, *draw(st.lists(block_objects(), max_size=3))],
@@ -123,11 +157,11 @@ def test_what_validates_builds_and_runs_and_what_does_not_raises_spec_error(
         assert str(error).startswith("blocks["), str(error)
         return
     network = spec.build(num_classes=classes, seed=0).eval()
-    x = torch.randn(2, 3, spec.resolution, spec.resolution)
+    x = image = torch.randn(2, 3, spec.resolution, spec.resolution)
     with torch.no_grad():
         assert network(x).shape == (2, classes)
-        for block, shape in zip(network.blocks, spec.shapes, strict=True):
-            x = block(x)
+        for block, block_spec, shape in zip(network.blocks, spec.blocks, spec.shapes, strict=True):
+            x = block(x, image) if block_spec.takes_image else block(x)
             assert x.shape[1:] == shape
 
 
@@ -336,7 +370,7 @@ def option_defaults() -> list[tuple[str, str, Any]]:
         (kind, name, parameter.default)
         for kind in BLOCKS
         for name, parameter in inspect.signature(BLOCKS.get(kind).__init__).parameters.items()
-        if parameter.kind is parameter.KEYWORD_ONLY and name != "stride"
+        if parameter.kind is parameter.KEYWORD_ONLY and has_option(kind, name)
     ]
 
 

@@ -28,7 +28,7 @@ def test_timms_features_only_gives_our_maps():
 def test_timms_data_configuration_is_that_of_the_network():
     network = timm.create_model("edgezoo_mobilenetv1_100")
     config = timm.data.resolve_model_data_config(network)
-    assert config["input_size"] == (3, 224, 224) and config["mean"] == (0.485, 0.456, 0.406)
+    assert config["input_size"] == (3, 224, 224) and config["mean"] == (0.5, 0.5, 0.5)
 
 
 def test_a_file_of_ours_is_pretrained_for_timm(tmp_path):

@@ -15,7 +15,8 @@ class Conv(nn.Module):
 
     Args:
         groups: of the convolution; must divide both channel counts.
-        norm: without it the convolution has a bias (SqueezeNet, AlexNet).
+        norm: batch normalisation.
+        bias: of the convolution; by default it has one where there is no norm (SqueezeNet, AlexNet).
         padding: pixels a side; the default keeps the size at stride 1.
         residual: add the input where the shape stays the same.
     """
@@ -31,13 +32,14 @@ class Conv(nn.Module):
         groups: Groups = 1,
         act: Act = "relu",
         norm: bool = True,
+        bias: bool | None = None,
         padding: Annotated[int, Field(ge=0, le=31)] | None = None,
         residual: bool = False,
     ) -> None:
         super().__init__()
         require_multiple(in_chans, groups, "input channels")
         require_multiple(out_chans, groups, "output channels")
-        bias = not norm
+        bias = not norm if bias is None else bias
         self.conv = conv2d(
             in_chans, out_chans, kernel, stride=stride, dilation=dilation, groups=groups, bias=bias, padding=padding
         )

@@ -15,6 +15,7 @@ class LinearHead(nn.Module):
 
     Args:
         hidden: channels of the convolution after pooling (GhostNet, MobileNetV3); 0 = none.
+        hidden_norm: batch normalisation in place of that convolution's bias (MobileNetV4).
         dropout: probability before the classifier.
         bias: of the classifier.
     """
@@ -25,13 +26,17 @@ class LinearHead(nn.Module):
         num_classes: int,
         *,
         hidden: Annotated[int, Field(ge=0, le=65536)] = 0,
+        hidden_norm: bool = False,
         act: Act = "relu",
         dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0,
         bias: bool = True,
     ) -> None:
         super().__init__()
         self.num_features = hidden or in_chans
-        self.hidden = nn.Sequential(conv2d(in_chans, hidden, bias=True), activation(act)) if hidden else nn.Identity()
+        self.hidden = nn.Identity()
+        if hidden:
+            norm = nn.BatchNorm2d(hidden) if hidden_norm else nn.Identity()
+            self.hidden = nn.Sequential(conv2d(in_chans, hidden, bias=not hidden_norm), norm, activation(act))
         self.dropout = nn.Dropout(dropout)
         self.bias = bias
         self.reset(num_classes)

@@ -53,6 +53,9 @@ def train(
 ) -> list[Epoch]:
     """Train `network` in place on the training part of `data`.
 
+    A layer with a method `training_progress(progress)` is told before each step how far the training is (0..1),
+    what its method `penalty()` returns is added to the loss.
+
     Args:
         resolution: pixels at which the network sees the images.
         loss: cross entropy with label smoothing by default.
@@ -68,6 +71,9 @@ def train(
     optimizer = create_optimizer_v2(network, opt="sgd", lr=config.lr, weight_decay=config.weight_decay, momentum=0.9)
     steps = max(1, math.ceil(len(data.train) / config.batch_size)) * config.epochs
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, config.lr, total_steps=steps, pct_start=0.25)
+    layers = list(network.modules())
+    listeners = [call for layer in layers if (call := getattr(layer, "training_progress", None))]
+    penalties = [call for layer in layers if (call := getattr(layer, "penalty", None))]
     history = []
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(config.seed)  # dropout and stochastic depth draw from the global generator
@@ -75,8 +81,11 @@ def train(
         for number in range(1, config.epochs + 1):
             total = 0.0
             for images, labels in _batches(data.train, config.batch_size, generator):
+                for tell in listeners:
+                    tell(schedule.last_epoch / steps)
                 images = augment(normalize(images, mean, std), flip=data.flip, generator=generator)
                 value = loss(network(resize(images, resolution)), labels, images)
+                value = sum((penalty() for penalty in penalties), value)
                 if not torch.isfinite(value):
                     raise TrainingDivergedError(f"the loss became {value.item()} in epoch {number}")
                 optimizer.zero_grad()
