@@ -54,7 +54,9 @@ def test_any_classes_any_channels_any_size_one_as_many(name, scramble):
         assert (scores.ndim == 4) == is_dense(network)
         assert scores.std() > 1e-3, "the scores say nothing: the comparisons below would be empty"
         close(network(images[1:2]), scores[1:2])
-        close(network.to(memory_format=torch.channels_last)(images.to(memory_format=torch.channels_last)), scores)
+        channels_last = network.to(memory_format=torch.channels_last)
+        # deep networks with random weights turn the other order of additions into a few 1e-4 of a score
+        close(channels_last(images.to(memory_format=torch.channels_last)), scores, tolerance=1e-3)
         assert torch.isfinite(network(torch.randn(1, 1, 75, 98))).all()
         close(copy.deepcopy(network)(images), network(images))
 
