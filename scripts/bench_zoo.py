@@ -54,7 +54,7 @@ def _shared_networks() -> list[tuple[str, str]]:
 
 def main() -> None:
     """Print three tables."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description="Time the zoo beside timm.")
     parser.add_argument("--rounds", type=int, default=7, help="runs of each, in turns")
     rounds = parser.parse_args().rounds
     torch.set_num_threads(1)

@@ -58,7 +58,7 @@ def train_one(name: str, data: Splits, config: TrainConfig, folder: Path, device
 
 def main() -> None:
     """Train what is not trained yet, then print the table."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description="Train small-image forms of zoo networks on CIFAR-10.")
     parser.add_argument("folder", type=Path, help="CIFAR-10 as class folders")
     parser.add_argument("--out", type=Path, required=True, help="where weights and logs go")
     parser.add_argument("--networks", nargs="+", default=_NETWORKS, help="names of the zoo")

@@ -3,6 +3,7 @@
 from functools import lru_cache
 
 import torch
+from torch import nn
 
 from zoo.block_spec import BlockSpec
 from zoo.blocks.layers import set_same_padding
@@ -15,24 +16,33 @@ Shape = tuple[int, int, int]
 
 @lru_cache(maxsize=65536)
 def _check_channels(block: BlockSpec, in_chans: int) -> None:
-    """Raise SpecError unless `block` can be built for `in_chans`; weights are allocated, never written."""
-    try:
+    """Raise SpecError unless `block` can be built for `in_chans`."""
+    with torch.device("meta"):
         weights = sum(p.numel() for p in block.build(in_chans).parameters())
-    except (RuntimeError, MemoryError) as error:
-        raise SpecError(f"{block.kind}: {str(error).splitlines()[0]}") from None
     if weights > MAX_BLOCK_WEIGHTS:
         raise SpecError(f"{block.kind}: {weights:,} weights; at most {MAX_BLOCK_WEIGHTS:,} in one block")
 
 
+def _without_norms(module: nn.Module) -> nn.Module:
+    """Take out of `module` what keeps every shape and takes longest on the meta device."""
+    for parent in list(module.modules()):
+        for name, child in parent.named_children():
+            if isinstance(child, nn.BatchNorm2d):
+                setattr(parent, name, nn.Identity())
+    return module
+
+
 def _output_size(block: BlockSpec, in_shape: Shape, image_shape: Shape, same_padding: bool) -> tuple[int, int]:
-    module = block.build(in_shape[0], image_shape[0]).to("meta").eval()
+    with torch.device("meta"):
+        module = _without_norms(block.build(in_shape[0], image_shape[0])).eval()
+        inputs = [torch.empty(2, *in_shape)]
+        if block.takes_image:
+            inputs.append(torch.empty(2, *image_shape))
     if same_padding:
         set_same_padding(module)
-    inputs = [torch.empty(2, *in_shape, device="meta")]
-    if block.takes_image:
-        inputs.append(torch.empty(2, *image_shape, device="meta"))
     try:
-        shape = module(*inputs).shape
+        with torch.no_grad():
+            shape = module(*inputs).shape
     except RuntimeError as error:
         reason = str(error).splitlines()[0]
         raise SpecError(f"{block.kind} cannot run on {in_shape[1]}x{in_shape[2]} pixels: {reason}") from None

@@ -44,6 +44,9 @@ OPTION_VALUES: dict[str, tuple[Any, ...]] = {
     "ceil_mode": (True, False),
     "group_first": (True, False),
     "split": ("rest", "half"),
+    "attention": (True, False),
+    "deployed": (True, False),
+    "partial": (2, 4, 8),
     "multiplier": (1, 2, 3),
     "expand_groups": (1, 2, 8),
     "project_groups": (1, 2, 8),
@@ -66,7 +69,6 @@ OPTION_VALUES: dict[str, tuple[Any, ...]] = {
     "bias": (None, True, False),
     "condense_factor": (1, 2, 4, 5),
     "lasso": (0.0, 0.01),
-    "deployed": (True, False),
     "primary": (1, 2, 3, 4, 24),
     "shuffle_back": (True, False),
     "shuffle": ("output", "input"),
@@ -383,9 +385,9 @@ def test_an_option_equal_to_its_default_does_not_change_the_spec(kind: str, name
 @pytest.mark.parametrize(("kind", "name", "default"), option_defaults())
 def test_every_option_changes_the_digest(kind: str, name: str, default: Any) -> None:
     specs = []
-    for stem_chans in (24, 48):  # some blocks must widen, others must not
+    for stem_chans, stride in ((24, 2), (48, 2), (24, 1), (48, 1)):  # some must widen, some not, some take no stride
         for value in (default, *(v for v in OPTION_VALUES.get(name, ()) if v != default)):
-            block = {"kind": kind, "out_chans": 48, "stride": 2, "options": {name: value}}
+            block = {"kind": kind, "out_chans": 48, "stride": stride, "options": {name: value}}
             with contextlib.suppress(SpecError):  # an option of the same name may allow less in another block
                 specs.append(ArchSpec(resolution=32, blocks=({"kind": "conv", "out_chans": stem_chans}, block)))
     assert len(specs) > 1, f"add values of {name!r} to OPTION_VALUES: the properties above do not cover it"

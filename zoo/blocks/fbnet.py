@@ -36,7 +36,8 @@ class FBNetBlock(nn.Module):
     There is no first convolution where it would keep the channels, whatever `expand` says; the shuffle stays.
 
     Args:
-        padding: pixels a side of the depthwise convolution; the default keeps the size at stride 1.
+        padding: pixels a side of the depthwise convolution where it strides, half of the kernel by default; at stride
+            1 it always keeps the size.
         expand: middle channels = input channels x expand, rounded to a multiple of `divisor`.
         groups: of both pointwise convolutions.
         bias: of all convolutions, besides the one in batch norm.
@@ -79,13 +80,12 @@ class FBNetBlock(nn.Module):
             groups=mid_chans,
             act=act,
             bias=bias,
-            padding=None if padding is None else padding * dilation,
+            padding=padding if stride > 1 else None,
         )
         se_chans = _round(int((in_chans if se_of == "input" else mid_chans) * se_ratio), divisor)
         self.se = SqueezeExcite(mid_chans, se_chans, act=act) if se_ratio else nn.Identity()
         self.project = pointwise(mid_chans, out_chans, groups=groups, act="none", bias=bias)
-        same_size = padding is None and kernel % 2 == 1
-        self.residual = stride == 1 and in_chans == out_chans and same_size
+        self.residual = stride == 1 and in_chans == out_chans and kernel % 2 == 1
         self.zero_init = zero_init and self.residual
         self.drop_path = DropPath() if self.residual else nn.Identity()
 

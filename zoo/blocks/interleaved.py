@@ -124,6 +124,11 @@ class IgcV2(nn.Module):
         self.norm = nn.BatchNorm2d(out_chans)
         self.act = activation(act, out_chans)
 
+    def init_weights(self) -> None:
+        """Let all but the last convolution keep the variance: no activation follows that would halve it."""
+        for weight in (self.dw.weight, *self.chain.parameters()):
+            nn.init.kaiming_normal_(weight, nonlinearity="linear")
+
     def forward(self, x: Tensor) -> Tensor:
         x = self.dw(x)
         for conv in self.chain:

@@ -212,10 +212,9 @@ class MicroPointwise(nn.Module):
         reduction: Reduction = 8,
     ) -> None:
         super().__init__()
-        require(stride == 1, f"stride must be 1, got {stride}")
         require_multiple(in_chans, groups, "input channels")
         require_multiple(out_chans, groups, "output channels")
-        self.conv = pointwise(in_chans, out_chans, groups=groups, act="none")
+        self.conv = ConvNormAct(in_chans, out_chans, 1, stride=stride, groups=groups, act="none")
         self.act = _fusion(dynamic, out_chans, groups, reduction)
 
     def forward(self, x: Tensor) -> Tensor:

@@ -16,7 +16,7 @@ _STAGES = ((4, 8), (6, 16), (8, 32), (10, 64), (8, 128))  # layers, growth (tabl
     top1_source="official README",
 )
 def condensenet(groups: int = 4, resolution: int = 224) -> ArchSpec:
-    """Return CondenseNet-74 as it is trained; `deployed()` is what the paper counts. The condensing factor is `groups`."""
+    """Return CondenseNet-74 as it is trained, condensed by `groups`; the paper counts its deployed form."""
     chans = 16
     stem = {"norm": False, "bias": False, "act": "none"}
     blocks = [BlockSpec(kind="conv", out_chans=chans, stride=2, options=stem)]

@@ -4,7 +4,6 @@ from torch import nn
 
 from zoo import ArchSpec, BlockSpec, SpecError
 from zoo.blocks.fbnet import FBNetBlock, Skip
-from zoo.heads.fbnet import FBNetHead
 
 
 @pytest.mark.parametrize("expand", [1.0, 3.0])
@@ -77,16 +76,16 @@ def test_padding_sets_the_size_of_the_output(kernel, padding, size):
     assert block(torch.randn(2, 8, 28, 28)).shape == (2, 16, size, size)
 
 
-@pytest.mark.parametrize("padding", [None, 1])
-def test_a_dilated_block_reads_what_the_strided_network_read(padding, scramble):
-    """At stride 1 every second place of a block with dilation 2 is the block after a stride of 2."""
-    images = torch.randn(2, 8, 21, 17)
-    plain = FBNetBlock(8, 16, kernel=5, padding=padding)
-    scramble(plain, images)
-    dilated = FBNetBlock(8, 16, kernel=5, padding=padding, dilation=2).eval()
-    dilated.load_state_dict(plain.state_dict())
+def test_without_its_stride_a_block_keeps_the_size_and_computes_the_same_elsewhere(scramble):
+    images = torch.randn(2, 8, 28, 28)
+    strided = FBNetBlock(8, 16, stride=2, kernel=5, padding=1)
+    scramble(strided, images)
+    dense = FBNetBlock(8, 16, kernel=5, padding=1).eval()
+    dense.load_state_dict(strided.state_dict())
     with torch.no_grad():
-        torch.testing.assert_close(dilated(images)[:, :, ::2, ::2], plain(images[:, :, ::2, ::2]))
+        got = dense(images)
+        assert got.shape == (2, 16, 28, 28)
+        torch.testing.assert_close(got[:, :, 1:-1:2, 1:-1:2], strided(images))  # one pixel less: one place further
 
 
 @pytest.mark.parametrize(("in_chans", "out_chans", "expand"), [(9, 16, 8 / 3), (16, 9, 1.0)], ids=["input", "output"])
@@ -104,14 +103,3 @@ def test_skip_is_nothing_or_a_convolution_with_relu():
         assert [type(m).__name__ for m in skip.conv] == ["Conv2d", "BatchNorm2d", "ReLU"]
         assert skip.conv.conv.bias is None
         assert skip(x).shape == shape
-
-
-def test_the_head_pools_first_and_its_convolution_has_no_bias():
-    head = FBNetHead(8, 5, hidden=12).eval()
-    conv = head.hidden[0]
-    assert conv.bias is None
-    nn.init.normal_(conv.weight)
-    x = torch.randn(3, 8, 4, 6)
-    features = nn.functional.hardswish(x.mean((2, 3)) @ conv.weight.flatten(1).T)
-    torch.testing.assert_close(head(x, pre_logits=True), features)
-    torch.testing.assert_close(head(x), head.classifier(features))

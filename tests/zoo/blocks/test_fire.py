@@ -1,6 +1,10 @@
+import pytest
 import torch
+from torch import nn
 
 from zoo import BlockSpec
+from zoo.blocks.fire import Fire
+from zoo.timm_import import torchvision
 
 
 def _built(in_chans, out_chans, scramble, **options):
@@ -34,3 +38,25 @@ def test_the_simple_bypass_adds_the_input_only_where_the_shape_stays(scramble):
         scramble(block, x)
         plain.load_state_dict(block.state_dict())
         torch.testing.assert_close(block(x), plain(x))
+
+
+@pytest.mark.parametrize(("out_chans", "ratio", "squeezed"), [(16, 0.125, 2), (24, 0.5, 12)])
+def test_without_a_bypass_it_is_torchvisions(out_chans, ratio, squeezed, assert_same_function):
+    reference = torchvision.models.squeezenet.Fire(12, squeezed, out_chans // 2, out_chans // 2)
+    assert_same_function(reference, Fire(12, out_chans, squeeze_ratio=ratio), torch.randn(4, 12, 9, 7))
+
+
+@pytest.mark.parametrize(("norm", "biases", "norms"), [(False, 3, 0), (True, 0, 3)])
+def test_norm_takes_the_place_of_biases(norm, biases, norms):
+    layers = list(Fire(12, 16, norm=norm).modules())
+    assert sum(layer.bias is not None for layer in layers if isinstance(layer, nn.Conv2d)) == biases
+    assert sum(isinstance(layer, nn.BatchNorm2d) for layer in layers) == norms
+
+
+@pytest.mark.parametrize(
+    ("build", "message"),
+    [(lambda: Fire(12, 15), "output channels"), (lambda: Fire(12, 16, squeeze_ratio=0.01), "leaves none")],
+)
+def test_what_cannot_be_built_is_refused(build, message):
+    with pytest.raises(ValueError, match=message):
+        build()

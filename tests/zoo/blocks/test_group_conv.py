@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from zoo import BlockSpec
+from zoo.blocks.group_conv import GroupConv
 from zoo.timm_import import timm
 
 
@@ -29,3 +30,20 @@ def test_the_ratio_of_the_squeeze_is_of_the_input_or_of_the_middle():
         "input": (80, 8),
         "middle": (80, 20),
     }
+
+
+@pytest.mark.parametrize(("group_width", "bottleneck"), [(4, 0.5), (1, 0.25)])
+def test_a_narrow_middle_is_timms(group_width, bottleneck, assert_same_function):
+    theirs = timm.models.regnet.Bottleneck(16, 32, bottle_ratio=bottleneck, group_size=group_width, se_ratio=0.0)
+    ours = GroupConv(16, 32, group_width=group_width, bottleneck=bottleneck)
+    assert_same_function(theirs, ours, torch.randn(4, 16, 9, 7))
+
+
+def test_the_middle_is_rounded_to_whole_groups():
+    conv = GroupConv(16, 24, group_width=10, bottleneck=0.5).conv.conv
+    assert (conv.in_channels, conv.groups) == (20, 2)  # 12: 10 would be more than 10 % less
+
+
+def test_even_kernels_are_refused():
+    with pytest.raises(ValueError, match="odd"):
+        GroupConv(16, 16, kernel=4)

@@ -15,6 +15,7 @@ from zoo.models import MODELS, ModelEntry
 
 CLASSES = 7
 SIDE = 64
+SIDE_OF_STATISTICS = 96  # FBNetV3's last map is a single pixel at 64: no variance to divide by
 
 
 def _networks() -> Iterator[object]:
@@ -40,24 +41,25 @@ def images_for(name: str, count: int = 2, chans: int = 3, side: int = SIDE) -> T
 
 
 def close(got: Tensor, expected: Tensor, tolerance: float = 1e-4) -> None:
-    torch.testing.assert_close(got, expected, atol=tolerance, rtol=tolerance)
+    """Check up to `tolerance` of the largest score: rounding grows with what was added up, not with what is left."""
+    scale = max(1.0, float(expected.abs().max()))
+    torch.testing.assert_close(got / scale, expected / scale, atol=tolerance, rtol=tolerance)
 
 
 @every_network
 def test_any_classes_any_channels_any_size_one_as_many(name, scramble):
     network = zoo.create_model(name, num_classes=CLASSES, in_chans=1, seed=0)
     images = images_for(name, 3, chans=1)
-    scramble(network, images)
+    scramble(network, images_for(name, 3, chans=1, side=SIDE_OF_STATISTICS))
+    network, images = network.double(), images.double()  # rounding grows over a hundred layers of random weights
     with torch.no_grad():
         scores = network(images)
         assert scores.shape[:2] == (3, CLASSES)
         assert (scores.ndim == 4) == is_dense(network)
         assert scores.std() > 1e-3, "the scores say nothing: the comparisons below would be empty"
         close(network(images[1:2]), scores[1:2])
-        channels_last = network.to(memory_format=torch.channels_last)
-        # deep networks with random weights turn the other order of additions into a few 1e-4 of a score
-        close(channels_last(images.to(memory_format=torch.channels_last)), scores, tolerance=1e-3)
-        assert torch.isfinite(network(torch.randn(1, 1, 75, 98))).all()
+        close(network.to(memory_format=torch.channels_last)(images.to(memory_format=torch.channels_last)), scores)
+        assert torch.isfinite(network(torch.randn(1, 1, 75, 98).double())).all()
         close(copy.deepcopy(network)(images), network(images))
 
 
@@ -109,7 +111,8 @@ def test_features_only_gives_one_map_a_resolution(name):
     reductions = network.feature_info.reduction()
     assert reductions == sorted(set(reductions)) and len(maps) == len(reductions) >= 3
     for feature, reduction in zip(maps, reductions, strict=True):
-        assert abs(feature.shape[2] - SIDE / reduction) <= 1
+        # a stem without padding loses up to a tenth of the map
+        assert abs(feature.shape[2] - SIDE / reduction) <= max(1, SIDE / reduction / 8)
     two = zoo.create_model(name, features_only=True, out_indices=(1, 2), seed=0).eval()
     with torch.no_grad():
         for got, expected in zip(two(images), maps[1:3], strict=True):
@@ -138,18 +141,17 @@ def test_output_stride_keeps_the_map_or_is_refused_in_one_line(name):
 def test_traced_and_exported_forms_give_the_same_scores(name, scramble, tmp_path):
     network = zoo.create_model(name, num_classes=CLASSES, seed=0)
     images = images_for(name, 1)
-    scramble(network, images_for(name, 4))
+    scramble(network, images_for(name, 4, side=SIDE_OF_STATISTICS))
     if has_spec(name):
         network = zoo.deploy(network)
     with torch.no_grad():
         expected = network(images)
-        scale = max(1.0, float(expected.abs().max()))
         close(torch.jit.trace(network, images)(images), expected)
         close(torch.fx.symbolic_trace(network)(images), expected)
         close(torch.export.export(network, (images,)).module()(images), expected)
     export_onnx(network, tuple(images.shape), tmp_path / "model.onnx")
     got = OnnxRuntime.load(str(tmp_path / "model.onnx"), threads=1).predict(images.numpy())
-    close(torch.from_numpy(got) / scale, expected / scale)
+    close(torch.from_numpy(got), expected)
 
 
 @every_network

@@ -5,45 +5,44 @@ import pytest
 import torch
 
 import zoo
-from zoo.timm_import import timm, torchvision
+from zoo.models import MODELS, ModelEntry
 
+# published or measured elsewhere; `comment` says why where it is neither
 _ROWS = list(csv.DictReader((Path(__file__).parent / "reference.csv").open()))
+_WITH_SPEC = [name for name in zoo.list_models() if isinstance(MODELS.get(name), ModelEntry)]
 
 
 @pytest.mark.parametrize("row", _ROWS, ids=[row["name"] for row in _ROWS])
 def test_parameters_and_macs_are_the_published_ones(row):
     info = zoo.model_info(row["name"])
+    macs, resolution = info.macs, int(row["resolution"])
+    if resolution != info.resolution:  # the figure is of another size than the authors'
+        with torch.device("meta"):
+            macs = zoo.complexity(zoo.create_model(row["name"]), (3, resolution, resolution)).macs
     assert round(info.params / 1e6, 3) == float(row["params_m"])
-    assert info.macs / 1e6 == pytest.approx(float(row["macs_m"]), abs=0.1)
-    assert info.resolution == int(row["resolution"])
+    assert macs / 1e6 == pytest.approx(float(row["macs_m"]), abs=0.1)
 
 
-def test_every_network_has_its_published_figures():
+def test_every_network_has_its_reference_figures():
     assert zoo.list_models() == sorted(row["name"] for row in _ROWS)
 
 
-@pytest.mark.parametrize("name", zoo.list_models())
+def test_every_network_says_where_it_comes_from():
+    for name in zoo.list_models():
+        info = zoo.model_info(name)
+        assert info.paper and 2012 <= info.year <= 2026, name
+        assert (info.reported_top1 is None) == (info.top1_source == ""), name
+
+
+@pytest.mark.parametrize("name", _WITH_SPEC)
 def test_every_network_survives_json(name):
     spec = zoo.get_spec(name)
     assert zoo.ArchSpec.from_json(spec.to_json()) == spec
 
 
-@pytest.mark.parametrize("name", ["mobilenetv1_100", "mobilenetv2_100", "regnetx_002"])
-@pytest.mark.parametrize("resolution", [64, 96])
-def test_with_timms_weights_the_scores_are_timms(name, resolution, assert_same_function):
-    assert_same_function(timm.create_model(name), zoo.create_model(name), torch.randn(4, 3, resolution, resolution))
-
-
-def test_with_torchvisions_weights_squeezenet_is_torchvisions(assert_same_function):
-    reference = torchvision.models.squeezenet1_1()
-    assert_same_function(reference, zoo.create_model("squeezenet1_1"), torch.randn(4, 3, 96, 96))
-
-
-@pytest.mark.parametrize("name", zoo.list_models("*_0*") + ["shufflenet_v1_g3_100", "squeezenet1_1", "regnetx_002"])
-def test_networks_run_on_grey_images_with_other_classes_one_as_many(name):
-    network = zoo.create_model(name, num_classes=7, in_chans=1, seed=0).eval()
-    images = torch.randn(3, 1, 64, 64)
-    with torch.no_grad():
-        scores = network(images)
-        assert scores.shape == (3, 7)
-        torch.testing.assert_close(network(images[1:2]), scores[1:2], atol=1e-5, rtol=1e-4)
+@pytest.mark.parametrize("name", [n for n in _WITH_SPEC if "deployed" in zoo.get_spec(n).deployed().to_json()])
+def test_a_form_that_is_only_shipped_is_smaller_than_the_one_that_is_trained(name):
+    spec = zoo.get_spec(name)
+    with torch.device("meta"):
+        trained, shipped = (sum(p.numel() for p in s.build().parameters()) for s in (spec, spec.deployed()))
+    assert shipped < trained
