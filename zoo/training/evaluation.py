@@ -15,8 +15,9 @@ def predict_scores(network: nn.Module, images: ImageSet, data: Splits, resolutio
     training = network.training
     network.eval()
     mean, std = data.statistics()
+    device = next(network.parameters()).device
     chunks = images.images.split(_BATCH)
-    scores = [network(resize(normalize(chunk, mean, std), resolution)) for chunk in chunks]
+    scores = [network(resize(normalize(chunk, mean, std), resolution).to(device)).cpu() for chunk in chunks]
     network.train(training)
     return torch.cat(scores)
 

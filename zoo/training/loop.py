@@ -51,7 +51,7 @@ def train(
     loss: LossFunction | None = None,
     on_epoch: Callable[[Epoch], None] | None = None,
 ) -> list[Epoch]:
-    """Train `network` in place on the training part of `data`.
+    """Train `network` in place, on the device where it lies, on the training part of `data`.
 
     A layer with a method `training_progress(progress)` is told before each step how far the training is (0..1),
     what its method `penalty()` returns is added to the loss.
@@ -71,6 +71,7 @@ def train(
     optimizer = create_optimizer_v2(network, opt="sgd", lr=config.lr, weight_decay=config.weight_decay, momentum=0.9)
     steps = max(1, math.ceil(len(data.train) / config.batch_size)) * config.epochs
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, config.lr, total_steps=steps, pct_start=0.25)
+    device = next(network.parameters()).device
     layers = list(network.modules())
     listeners = [call for layer in layers if (call := getattr(layer, "training_progress", None))]
     penalties = [call for layer in layers if (call := getattr(layer, "penalty", None))]
@@ -83,8 +84,8 @@ def train(
             for images, labels in _batches(data.train, config.batch_size, generator):
                 for tell in listeners:
                     tell(schedule.last_epoch / steps)
-                images = augment(normalize(images, mean, std), flip=data.flip, generator=generator)
-                value = loss(network(resize(images, resolution)), labels, images)
+                images = augment(normalize(images, mean, std), flip=data.flip, generator=generator).to(device)
+                value = loss(network(resize(images, resolution)), labels.to(device), images)
                 value = sum((penalty() for penalty in penalties), value)
                 if not torch.isfinite(value):
                     raise TrainingDivergedError(f"the loss became {value.item()} in epoch {number}")
