@@ -93,8 +93,8 @@ def test_any_classes_and_channels(name, classes, in_chans):
 
 
 def test_a_grey_image_gives_what_three_equal_channels_give():
-    colour, grey = (create_baseline("googlenet", 5, chans, seed=0).eval() for chans in (3, 1))
-    grey.load_state_dict(colour.state_dict() | {"blocks.0.0.conv.weight": grey.state_dict()["blocks.0.0.conv.weight"]})
+    colour, grey = (create_baseline("alexnet", 5, chans, seed=0).eval() for chans in (3, 1))
+    grey.load_state_dict(colour.state_dict() | {"blocks.0.0.weight": grey.state_dict()["blocks.0.0.weight"]})
     image = IMAGES[:, :1]
     with torch.no_grad():
         maps = colour.forward_features(image.expand(-1, 3, -1, -1)), grey.forward_features(image)
@@ -102,18 +102,7 @@ def test_a_grey_image_gives_what_three_equal_channels_give():
     torch.testing.assert_close(*maps, atol=1e-5, rtol=1e-3)
 
 
-def test_checkpointing_gives_the_same_gradients():
-    def gradients(checkpointing):
-        network = create_baseline("googlenet", 5, drop_rate=0.0, seed=0).train()
-        network.set_grad_checkpointing(checkpointing)
-        network(IMAGES).square().mean().backward()
-        return [p.grad for p in network.parameters()]
-
-    for plain, recomputed in zip(gradients(False), gradients(True), strict=True):
-        torch.testing.assert_close(recomputed, plain)
-
-
-@pytest.mark.parametrize("name", ["googlenet", "densenet121"])
+@pytest.mark.parametrize("name", ["alexnet", "densenet121"])
 def test_a_seed_decides_the_weights_and_leaves_the_generator_alone(name):
     state = torch.get_rng_state()
     first, second, other = (create_baseline(name, 5, seed=seed).state_dict() for seed in (1, 1, 2))
