@@ -10,7 +10,9 @@ Three things a block may do, by name:
 - option `deployed` with a method `deployed_state()`: it is trained in one form and shipped in another. The method
   returns the state dict of the shipped form, which is the same kind built with `deployed=True`.
 
-A layer with a method `init_weights()` has the last word on its own first weights.
+A layer with a method `init_weights()` has the last word on its own first weights. One with a method
+`training_progress(progress)` hears before each training step how far the training is (0..1), one with `penalty()` adds
+a scalar to the loss.
 """
 
 from torch import nn
