@@ -5,12 +5,12 @@ from collections.abc import Sequence
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.nn.utils import fuse_conv_bn_weights
 
 
 def fold_norm(kernel: Tensor, norm: nn.BatchNorm2d) -> tuple[Tensor, Tensor]:
     """Return (kernel, bias) of the convolution that does what `kernel` and then `norm`, in evaluation mode, do."""
-    scale = norm.weight / (norm.running_var + norm.eps).sqrt()
-    return kernel * scale.view(-1, 1, 1, 1), norm.bias - norm.running_mean * scale
+    return fuse_conv_bn_weights(kernel, None, norm.running_mean, norm.running_var, norm.eps, norm.weight, norm.bias)
 
 
 def identity_kernel(like: Tensor) -> Tensor:

@@ -14,8 +14,7 @@ def test_in_training_form_with_timms_weights_the_scores_are_timms(side, assert_s
 
 
 def test_the_deployed_weights_are_timms_fused_ones(scramble):
-    names = "repghostnet_058"
-    reference, ours = timm.create_model(names, num_classes=5), zoo.create_model(names, num_classes=5)
+    reference, ours = timm.create_model("repghostnet_058", num_classes=5), zoo.create_model("repghostnet_058", 5)
     scramble(reference, torch.randn(4, 3, 64, 64))
     ours.load_state_dict(dict(zip(ours.state_dict(), reference.state_dict().values(), strict=True)))
     fused, shipped = timm.utils.reparameterize_model(reference).state_dict(), zoo.deploy(ours).state_dict()
