@@ -7,7 +7,7 @@ from zoo.timm_import import timm
 
 
 def test_every_network_is_in_timm_under_the_prefix():
-    assert timm.list_models("edgezoo_*") == sorted("edgezoo_" + name for name in zoo.list_models())
+    assert sorted(timm.list_models("edgezoo_*")) == ["edgezoo_" + name for name in zoo.list_models()]
     assert timm.is_model("edgezoo_shufflenet_v1_g3_100")
     assert timm.is_model("mobilenetv2_100"), "timm keeps its own"
 

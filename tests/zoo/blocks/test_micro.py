@@ -154,7 +154,7 @@ def test_only_shift_max_after_expansion_and_depthwise_takes_a_maximum():
         (lambda: MicroLite(3, 8, multiplier=1), "middle channels"),
         (lambda: MicroLite(8, 9), "output channels"),
         (lambda: MicroStem(3, 9), "output channels"),
-        (lambda: MicroPointwise(8, 16, stride=2), "stride"),
+        (lambda: MicroPointwise(6, 16), "input channels"),
     ],
 )
 def test_what_cannot_be_built_is_refused(build, message):

@@ -138,21 +138,40 @@ def test_output_stride_keeps_the_map_or_is_refused_in_one_line(name):
         assert {n: tuple(p.shape) for n, p in plain.named_parameters()} == shapes
 
 
-@every_network
-def test_traced_and_exported_forms_give_the_same_scores(name, scramble, tmp_path):
+def _shipped(name: str, scramble) -> tuple[nn.Module, Tensor, Tensor, float]:
+    """Return the network as it is shipped, an image, its scores, and how far rounding may move them.
+
+    Weights at random let the rounding of single precision grow from layer to layer as no trained ones do.
+    """
     network = zoo.create_model(name, num_classes=CLASSES, seed=0)
-    images = images_for(name, 1)
     scramble(network, images_for(name, 4, side=SIDE_OF_STATISTICS))
     if has_spec(name):
         network = zoo.deploy(network)
+    image = images_for(name, 1)
     with torch.no_grad():
-        expected = network(images)
-        close(torch.jit.trace(network, images, check_trace=False)(images), expected)
-        close(torch.fx.symbolic_trace(network)(images), expected)
-        close(torch.export.export(network, (images,)).module()(images), expected)
-    export_onnx(network, tuple(images.shape), tmp_path / "model.onnx")
-    got = OnnxRuntime.load(str(tmp_path / "model.onnx"), threads=1).predict(images.numpy())
-    close(torch.from_numpy(got), expected)
+        scores = network(image)
+        exact = copy.deepcopy(network).double()(image.double())
+    rounding = float((scores - exact).abs().max()) / max(1.0, float(exact.abs().max()))
+    return network, image, scores, max(1e-4, 10 * rounding)
+
+
+@every_network
+def test_traced_forms_give_the_same_scores(name, scramble, tmp_path):
+    network, image, scores, tolerance = _shipped(name, scramble)
+    with torch.no_grad():
+        close(torch.jit.trace(network, image, check_trace=False)(image), scores, tolerance)
+        close(torch.fx.symbolic_trace(network)(image), scores, tolerance)
+    export_onnx(network, tuple(image.shape), tmp_path / "model.onnx")
+    got = OnnxRuntime.load(str(tmp_path / "model.onnx"), threads=1).predict(image.numpy())
+    close(torch.from_numpy(got), scores, tolerance)
+
+
+@pytest.mark.slow
+@every_network
+def test_exported_programs_give_the_same_scores(name, scramble):
+    network, image, scores, tolerance = _shipped(name, scramble)
+    with torch.no_grad():
+        close(torch.export.export(network, (image,)).module()(image), scores, tolerance)
 
 
 @every_network

