@@ -22,9 +22,12 @@ def test_random_networks_of_a_shipped_space_can_be_built(name):
 
 
 @pytest.mark.parametrize("name", list(SPACES))
-def test_a_shipped_space_mixes_all_searchable_blocks(name):
+def test_a_shipped_space_mixes_the_blocks_that_the_survey_is_about(name):
     kinds = {kind for stage in SPACES.get(name).stages for kind in stage.kinds}
-    assert kinds == set(list_blocks()) - {"max_pool"}
+    assert kinds >= {
+        "conv", "depthwise_separable", "fire", "ghost", "group_conv", "inverted_residual", "shuffle_v1", "shuffle_v2",
+    }  # fmt: skip
+    assert kinds <= set(list_blocks())
 
 
 @pytest.mark.parametrize("name", list(SPACES))
