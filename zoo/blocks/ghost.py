@@ -76,6 +76,15 @@ class GhostModule(nn.Module):
         return y if self.attention is None else y * F.interpolate(self.attention(x), size=y.shape[2:])
 
 
+def shortcut(in_chans: int, out_chans: int, kernel: int, stride: int) -> nn.Module:
+    """Return depthwise and linear pointwise convolution where the shape changes, else an identity."""
+    if stride == 1 and in_chans == out_chans:
+        return nn.Identity()
+    return nn.Sequential(
+        depthwise(in_chans, kernel, stride=stride, act="none"), pointwise(in_chans, out_chans, act="none")
+    )
+
+
 @BLOCKS.register("ghost")
 class Ghost(nn.Module):
     """Ghost expansion, [depthwise stride], [SE], linear ghost projection, plus a shortcut (paper, figure 3).
@@ -109,12 +118,7 @@ class Ghost(nn.Module):
         self.dw = depthwise(mid_chans, kernel, stride=stride, act="none") if stride > 1 else nn.Identity()
         self.se = squeeze_excite(mid_chans, se_ratio, divisor=4)
         self.project = GhostModule(mid_chans, out_chans, act="none", **cheap)
-        if stride == 1 and in_chans == out_chans:
-            self.shortcut = nn.Identity()
-        else:
-            self.shortcut = nn.Sequential(
-                depthwise(in_chans, kernel, stride=stride, act="none"), pointwise(in_chans, out_chans, act="none")
-            )
+        self.shortcut = shortcut(in_chans, out_chans, kernel, stride)
         self.drop_path = DropPath()
 
     def forward(self, x: Tensor) -> Tensor:

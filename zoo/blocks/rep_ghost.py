@@ -4,6 +4,7 @@ from torch import Tensor, nn
 
 from zoo.blocks import BLOCKS
 from zoo.blocks.fusion import deployed_state_of_parts, fuse, identity_kernel
+from zoo.blocks.ghost import shortcut
 from zoo.blocks.layers import (
     Act,
     DropPath,
@@ -80,12 +81,7 @@ class RepGhost(nn.Module):
         self.dw = depthwise(mid_chans, kernel, stride=stride, act="none") if stride > 1 else nn.Identity()
         self.se = squeeze_excite(mid_chans, se_ratio, divisor=4)
         self.project = RepGhostModule(mid_chans, out_chans, kernel=cheap_kernel, act="none", deployed=deployed)
-        if stride == 1 and in_chans == out_chans:
-            self.shortcut = nn.Identity()
-        else:
-            self.shortcut = nn.Sequential(
-                depthwise(in_chans, kernel, stride=stride, act="none"), pointwise(in_chans, out_chans, act="none")
-            )
+        self.shortcut = shortcut(in_chans, out_chans, kernel, stride)
         self.drop_path = DropPath()
 
     def forward(self, x: Tensor) -> Tensor:

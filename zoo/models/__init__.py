@@ -12,7 +12,7 @@ from typing import Any
 from torch import nn
 
 from zoo.registry import Registry
-from zoo.spec import ArchSpec
+from zoo.spec import ArchSpec, BlockSpec
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,6 +79,12 @@ class Variant:
 MODELS: Registry[ModelEntry | BaselineEntry] = Registry("model", "zoo.models", "see zoo.list_models()")
 
 SpecMaker = Callable[..., ArchSpec]
+
+
+def stage(kind: str, chans: int, repeats: int, stride: int = 2, **options: Any) -> list[BlockSpec]:
+    """Return `repeats` blocks of a kind, alike but for the stride of the first one."""
+    strides = (stride if index == 0 else 1 for index in range(repeats))
+    return [BlockSpec(kind=kind, out_chans=chans, stride=step, options=options) for step in strides]
 
 
 def register_models(

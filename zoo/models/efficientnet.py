@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from zoo.blocks.layers import make_divisible
-from zoo.models import Variant, register_models
+from zoo.models import Variant, register_models, stage
 from zoo.spec import ArchSpec, BlockSpec
 
 STAGES = (  # expansion, kernel, channels, repeats, stride (table 1 of the paper)
@@ -34,15 +34,8 @@ def mbconv_blocks(
     act = {"act": options["act"]}
     blocks = [BlockSpec(kind="conv", out_chans=stem, stride=2, options=act)]
     for (expand, kernel, chans, _, stride), count in zip(STAGES, repeats, strict=True):
-        for index in range(count):
-            blocks.append(
-                BlockSpec(
-                    kind="inverted_residual",
-                    out_chans=make_divisible(chans * width),
-                    stride=stride if index == 0 else 1,
-                    options={"expand": float(expand), "kernel": kernel, **options},
-                )
-            )
+        shape = {"expand": float(expand), "kernel": kernel}
+        blocks += stage("inverted_residual", make_divisible(chans * width), count, stride, **shape, **options)
     blocks.append(BlockSpec(kind="conv", out_chans=last, options={"kernel": 1, **act}))
     return tuple(blocks)
 

@@ -1,6 +1,6 @@
 """FasterNet (Chen et al., arXiv:2303.03667)."""
 
-from zoo.models import Variant, register_models
+from zoo.models import Variant, register_models, stage
 from zoo.spec import ArchSpec, BlockSpec
 
 _DEPTHS = (1, 2, 8, 2)
@@ -20,9 +20,7 @@ def fasternet(width: int, act: str, resolution: int = 224) -> ArchSpec:
     """Return FasterNet; `width` is the channels of the first of four stages, each later one has twice as many."""
     embedding = {"kernel": 4, "padding": 0, "act": "none"}
     blocks = [BlockSpec(kind="conv", out_chans=width, stride=4, options=embedding)]
-    for stage, depth in enumerate(_DEPTHS):
-        for index in range(depth):
-            stride = 2 if stage > 0 and index == 0 else 1
-            blocks.append(BlockSpec(kind="fasternet", out_chans=width * 2**stage, stride=stride, options={"act": act}))
+    for number, depth in enumerate(_DEPTHS):
+        blocks += stage("fasternet", width * 2**number, depth, stride=2 if number else 1, act=act)
     head = {"options": {"hidden": 1280, "hidden_bias": False, "act": act}}
     return ArchSpec(resolution=resolution, blocks=tuple(blocks), head=head, init="trunc_normal")

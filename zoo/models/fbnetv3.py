@@ -4,7 +4,7 @@ Their first convolution has a bias, which the batch norm behind it takes away ag
 weights fit.
 """
 
-from zoo.models import Variant, register_models
+from zoo.models import Variant, register_models, stage
 from zoo.spec import ArchSpec, BlockSpec
 
 # kernel, expansion, channels, repeats, stride, squeeze-and-excitation[, padding of the depthwise convolution]
@@ -86,8 +86,7 @@ def fbnetv3(variant: str = "a", stem: int = 16, last_expand: int = 6, resolution
     for kernel, expand, chans, repeats, stride, se, *padding in _BLOCKS[variant]:
         options = {"kernel": kernel, "expand": float(expand), "se_ratio": 0.25 * se, "se_of": "input"}
         options |= {"zero_init": True, **hard_swish, **({"padding": padding[0]} if padding else {})}
-        for index in range(repeats):
-            blocks.append(BlockSpec(kind="fbnet", out_chans=chans, stride=stride if index == 0 else 1, options=options))
+        blocks += stage("fbnet", chans, repeats, stride, **options)
     last = blocks[-1].out_chans * last_expand
     blocks.append(BlockSpec(kind="conv", out_chans=last, options={"kernel": 1, **hard_swish}))
     head = {"options": {"hidden": 1984, "hidden_bias": False, **hard_swish}}

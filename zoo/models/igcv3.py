@@ -1,6 +1,6 @@
 """Interleaved low-rank group convolutions (IGCV3-D, Sun et al., arXiv:1806.00178)."""
 
-from zoo.models import Variant, register_models
+from zoo.models import Variant, register_models, stage
 from zoo.spec import ArchSpec, BlockSpec
 
 _STAGES = (  # expansion, channels, repeats, stride: MobileNetV2's with twice as many blocks
@@ -31,14 +31,6 @@ def igcv3(width: float = 1.0, resolution: int = 224) -> ArchSpec:
     relu6 = {"act": "relu6"}
     blocks = [BlockSpec(kind="conv", out_chans=_even(32 * width), stride=2, options=relu6)]
     for expand, chans, repeats, stride in _STAGES:
-        for index in range(repeats):
-            blocks.append(
-                BlockSpec(
-                    kind="igc_v3",
-                    out_chans=_even(chans * width),
-                    stride=stride if index == 0 else 1,
-                    options={"expand": float(expand)},
-                )
-            )
+        blocks += stage("igc_v3", _even(chans * width), repeats, stride, expand=float(expand))
     blocks.append(BlockSpec(kind="conv", out_chans=_even(1280 * max(width, 1.0)), options={"kernel": 1, **relu6}))
     return ArchSpec(resolution=resolution, blocks=tuple(blocks), init="he_fan_in")

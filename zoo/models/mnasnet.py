@@ -3,7 +3,7 @@
 from typing import Any, Literal
 
 from zoo.blocks.layers import make_divisible
-from zoo.models import Variant, register_models
+from zoo.models import Variant, register_models, stage
 from zoo.spec import ArchSpec, BlockSpec
 
 _STAGES = {  # kernel, expansion, channels, squeeze-and-excitation ratio, repeats, stride (A1: figure 7 of the paper)
@@ -58,15 +58,7 @@ def mnasnet(form: Literal["a1", "b1", "small"], width: float = 1.0, resolution: 
         options: dict[str, Any] = {"kernel": kernel, "expand": float(expand), "act": "relu"}
         if se_ratio:
             options |= {"se_ratio": se_ratio, "se_of": "input", "se_divisor": 1, "se_gate": "sigmoid"}
-        for index in range(repeats):
-            blocks.append(
-                BlockSpec(
-                    kind="inverted_residual",
-                    out_chans=make_divisible(chans * width),
-                    stride=stride if index == 0 else 1,
-                    options=options,
-                )
-            )
+        blocks += stage("inverted_residual", make_divisible(chans * width), repeats, stride, **options)
     blocks.append(BlockSpec(kind="conv", out_chans=1280, options={"kernel": 1}))
     head = {"options": {"dropout": 0.0 if small else 0.2}}
     return ArchSpec(resolution=resolution, blocks=tuple(blocks), head=head)

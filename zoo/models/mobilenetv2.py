@@ -3,7 +3,7 @@
 import math
 
 from zoo.blocks.layers import make_divisible
-from zoo.models import Variant, register_models
+from zoo.models import Variant, register_models, stage
 from zoo.spec import ArchSpec, BlockSpec
 
 _STAGES = (  # expansion, channels, repeats, stride (table 2 of the paper)
@@ -39,15 +39,9 @@ def mobilenetv2(width: float = 1.0, depth: float = 1.0, divisor: int = 8, resolu
     relu6 = {"act": "relu6"}
     blocks = [BlockSpec(kind="conv", out_chans=make_divisible(32 * ends_width, divisor), stride=2, options=relu6)]
     for expand, chans, repeats, stride in _STAGES:
-        for index in range(repeats if repeats == 1 else math.ceil(repeats * depth)):
-            blocks.append(
-                BlockSpec(
-                    kind="inverted_residual",
-                    out_chans=make_divisible(chans * width, divisor),
-                    stride=stride if index == 0 else 1,
-                    options={"expand": float(expand)},
-                )
-            )
+        count = repeats if repeats == 1 else math.ceil(repeats * depth)
+        out_chans = make_divisible(chans * width, divisor)
+        blocks += stage("inverted_residual", out_chans, count, stride, expand=float(expand))
     last = make_divisible(1280 * max(ends_width, 1.0))
     blocks.append(BlockSpec(kind="conv", out_chans=last, options={"kernel": 1, **relu6}))
     return ArchSpec(resolution=resolution, blocks=tuple(blocks), head={"options": {"dropout": 0.2}})

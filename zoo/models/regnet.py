@@ -4,7 +4,7 @@ import math
 from collections import Counter
 
 from zoo.errors import SpecError
-from zoo.models import Variant, register_models
+from zoo.models import Variant, register_models, stage
 from zoo.spec import ArchSpec, BlockSpec
 
 _REGNETX = {  # w0, wa, wm, depth, group width (appendix D of the paper); top-1
@@ -77,10 +77,7 @@ def regnet(
     squeeze = {"se_ratio": se_ratio, "se_of": "input", "se_divisor": 1} if se_ratio else {}
     blocks = [BlockSpec(kind="conv", out_chans=32, stride=2)]
     for width, repeats, group in stages(w0, wa, wm, depth, group_width):
-        options = {"group_width": group, **squeeze}
-        for index in range(repeats):
-            stride = 2 if index == 0 else 1
-            blocks.append(BlockSpec(kind="group_conv", out_chans=width, stride=stride, options=options))
+        blocks += stage("group_conv", width, repeats, group_width=group, **squeeze)
     return ArchSpec(resolution=resolution, blocks=tuple(blocks), init="he_fan_out")
 
 

@@ -4,7 +4,7 @@ torchvision's (`tv_`) shuffle after each unit instead of before, and halve the c
 strided unit where the authors give the main branch what the input leaves: both its cost and its weights differ.
 """
 
-from zoo.models import Variant, register_models
+from zoo.models import Variant, register_models, stage
 from zoo.spec import ArchSpec, BlockSpec
 
 _REPEATS = (4, 8, 4)
@@ -38,9 +38,7 @@ def shufflenet_v2(
     options = {"split": "half"} if torchvision else {"shuffle": "input"}
     blocks = [BlockSpec(kind="conv", out_chans=24, stride=2), BlockSpec(kind="max_pool", out_chans=24, stride=2)]
     for chans, repeats in zip(widths, _REPEATS, strict=False):
-        for index in range(repeats):
-            stride = 2 if index == 0 else 1
-            blocks.append(BlockSpec(kind="shuffle_v2", out_chans=chans, stride=stride, options=options))
+        blocks += stage("shuffle_v2", chans, repeats, **options)
     blocks.append(BlockSpec(kind="conv", out_chans=widths[3], options={"kernel": 1}))
     head = {"options": {"bias": torchvision, "dropout": dropout}}
     return ArchSpec(resolution=resolution, blocks=tuple(blocks), head=head, init="shufflenet")

@@ -1,6 +1,6 @@
 """StarNet (Ma et al., arXiv:2403.19967)."""
 
-from zoo.models import Variant, register_models
+from zoo.models import Variant, register_models, stage
 from zoo.spec import ArchSpec, BlockSpec
 
 
@@ -21,15 +21,7 @@ from zoo.spec import ArchSpec, BlockSpec
 def starnet(width: int, depths: tuple[int, ...], expand: float = 4.0, resolution: int = 224) -> ArchSpec:
     """Return StarNet; `width` is the channels of the first of four stages, each later one has twice as many."""
     blocks = [BlockSpec(kind="conv", out_chans=32, stride=2, options={"bias": True, "act": "relu6"})]
-    for stage, depth in enumerate(depths):
-        for index in range(depth):
-            blocks.append(
-                BlockSpec(
-                    kind="star",
-                    out_chans=width * 2**stage,
-                    stride=2 if index == 0 else 1,
-                    options={"expand": expand},
-                )
-            )
+    for number, depth in enumerate(depths):
+        blocks += stage("star", width * 2**number, depth, expand=expand)
     head = {"options": {"norm": True}}
     return ArchSpec(resolution=resolution, blocks=tuple(blocks), head=head, init="trunc_normal")

@@ -6,7 +6,7 @@ networks with as many weights as ShuffleNetV2 (M = G = 2); M and G of the larger
 parameters and multiply-adds, which none does at 2.0x.
 """
 
-from zoo.models import Variant, register_models
+from zoo.models import Variant, register_models, stage
 from zoo.spec import ArchSpec, BlockSpec
 
 _REPEATS = (4, 8, 4)
@@ -31,12 +31,9 @@ def weightnet(
     widths: tuple[int, int, int], units: int = 2, groups: int = 2, dropout: float = 0.0, resolution: int = 224
 ) -> ArchSpec:
     """Return ShuffleNetV2 of WeightNets with the channels of stages 2 to 4."""
-    options = {"units": units, "groups": groups}
     blocks = [BlockSpec(kind="conv", out_chans=24, stride=2), BlockSpec(kind="max_pool", out_chans=24, stride=2)]
     for chans, repeats in zip(widths, _REPEATS, strict=True):
-        for index in range(repeats):
-            stride = 2 if index == 0 else 1
-            blocks.append(BlockSpec(kind="weightnet_shuffle_v2", out_chans=chans, stride=stride, options=options))
+        blocks += stage("weightnet_shuffle_v2", chans, repeats, units=units, groups=groups)
     blocks.append(BlockSpec(kind="conv", out_chans=1024, options={"kernel": 1}))
     head = {"options": {"dropout": dropout}}
     return ArchSpec(resolution=resolution, blocks=tuple(blocks), head=head, init="shufflenet")
