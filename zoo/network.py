@@ -41,6 +41,9 @@ class Network(nn.Module):
         self.num_features: int = self.head.num_features
         self._takes_image = [block.takes_image for block in spec.blocks]
         self._grad_checkpointing = False
+        _set_norms(self, spec)
+        if spec.padding == "same":
+            set_same_padding(self)
 
     def run_blocks(self, x: Tensor, taps: Collection[int] = ()) -> tuple[Tensor, list[Tensor]]:
         """(N, in_chans, H, W) -> the last feature map, and those after the blocks whose numbers are in `taps`."""
@@ -128,12 +131,9 @@ def build_network(
             torch.manual_seed(seed)
         network = Network(spec, num_classes, in_chans)
         initialize(network, spec.init)
-    _set_norms(network, spec)
     for layer in network.modules():
         if isinstance(layer, nn.Dropout) and drop_rate is not None:
             layer.p = drop_rate
-    if spec.padding == "same":
-        set_same_padding(network)
     if drop_path_rate:
         set_drop_path(network, drop_path_rate)
     return network
@@ -147,9 +147,6 @@ def deploy(network: Network) -> Network:
     spec = network.spec.deployed()
     with torch.device("meta"):
         shipped = Network(spec, network.num_classes, network.in_chans)
-    _set_norms(shipped, spec)
-    if spec.padding == "same":
-        set_same_padding(shipped)
     reference = next(network.parameters())
     shipped.to(reference.dtype).to_empty(device=reference.device)
     for source, target in zip((*network.blocks, network.head), (*shipped.blocks, shipped.head), strict=True):

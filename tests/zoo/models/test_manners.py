@@ -90,6 +90,8 @@ def test_one_training_step_changes_every_weight_and_checkpointing_gives_the_same
         try:
             network.set_grad_checkpointing(checkpointing)
         except AssertionError:
+            if has_spec(name):
+                raise
             pytest.skip("timm's network has no checkpointing")
         torch.manual_seed(1)
         loss = network(images_for(name, 4)).square().mean()
@@ -156,6 +158,7 @@ def _shipped(name: str, scramble) -> tuple[nn.Module, Tensor, Tensor, float]:
         scores = network(image)
         exact = copy.deepcopy(network).double()(image.double())
     rounding = float((scores - exact).abs().max()) / max(1.0, float(exact.abs().max()))
+    assert 10 * rounding < 0.05, "rounding drowns the scores: the comparisons would be empty"
     return network, image, scores, max(1e-4, 10 * rounding)
 
 
