@@ -1,11 +1,8 @@
 """The machine as a runtime sees it: what a latency is only true for."""
 
-import os
-import platform
-from pathlib import Path
-
 from pydantic import BaseModel, ConfigDict
 
+from latency_tables.machine import machine_facts
 from latency_tables.runtimes import get_runtime
 
 
@@ -41,40 +38,10 @@ def this_device(runtime: str, dtype: str, threads: int) -> Device:
     """Return the fingerprint of this machine for `runtime`; raises RuntimeUnavailableError."""
     backend = get_runtime(runtime, dtype)
     return Device(
-        cpu=_cpu_name(),
-        cores=available_cores(),
-        memory_gb=round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30),
-        system=f"{platform.system()} {platform.machine()}",
-        governor=_governor(),
+        **machine_facts(),
         runtime=runtime,
         runtime_version=backend.version() or "",
         dtype=dtype,
         threads=threads,
-        settings=backend.settings(),
+        settings=backend.settings(dtype),
     )
-
-
-def available_cores() -> int:
-    """Return the number of cores this process may run on."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-def _cpu_name() -> str:
-    try:
-        info = Path("/proc/cpuinfo").read_text()
-    except OSError:
-        return platform.processor() or platform.machine()
-    fields = dict(line.split(":", 1) for line in info.splitlines() if ":" in line)
-    values = {key.strip(): value.strip() for key, value in fields.items()}
-    name = values.get("model name") or values.get("Model") or platform.machine()
-    # a hypervisor may hide the model's name: family and model still tell the generation
-    if "cpu family" in values:
-        name += f" (family {values['cpu family']} model {values.get('model', '?')})"
-    return name
-
-
-def _governor() -> str:
-    try:
-        return Path("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor").read_text().strip()
-    except OSError:
-        return "unknown"

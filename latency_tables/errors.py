@@ -1,6 +1,6 @@
 """Errors of measuring and predicting."""
 
-from zoo import EdgezooError
+from zoo.errors import EdgezooError
 
 
 class RuntimeUnavailableError(EdgezooError):

@@ -1,44 +1,44 @@
-"""Timing of networks: adaptive, against a reference, and without the samples that other load disturbed."""
+"""Timing of networks: in turns with a reference, adaptively, without the samples that other load disturbed."""
 
-import contextlib
+import dataclasses
 import math
-import os
-import resource
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
-from torch import nn
 
+from latency_tables.bench import Bench, Paired
 from latency_tables.errors import MeasurementError
-from latency_tables.runtimes import InputShape, Session, get_runtime
+from latency_tables.machine import MachineState
+from latency_tables.runtimes import InputShape, model_suffixes
 from zoo import ArchSpec, Network, create_model, deploy
 
-_SAMPLE_SECONDS = 0.002  # runs are timed in batches of about this length
-_MIN_SAMPLES, _MAX_SAMPLES = 30, 2000
-_TARGET_INTERVAL = 0.01  # of the median
-_STOLEN_SHARE = 0.03  # of the wall time of a sample that the thread did not run
+if TYPE_CHECKING:
+    from torch import nn
 
-
-@dataclass(frozen=True)
-class Sample:
-    """One timed batch of runs: milliseconds of one run, and whether other load disturbed it."""
-
-    ms: float
-    disturbed: bool
+MIN_VISITS = 8
+SAMPLES_A_VISIT = 3
+_TARGET_INTERVAL = 0.01  # of the median, both sides together
+_BUSY_LOAD = 0.7
+_MANY_REJECTED = 0.2
 
 
 @dataclass(frozen=True)
 class Measurement:
-    """Latency of one network on this machine, in milliseconds of one run.
+    """Latency of one network on a device, in milliseconds of one run.
 
     Attributes:
+        median_ms, p10_ms, p90_ms: quantiles of the undisturbed samples, the drift of the machine taken out: each sample
+            counts by its ratio to the reference network's just before it, times the reference's own median.
         low_ms, high_ms: 95 % confidence interval of the median.
         samples: timed batches behind the figures.
         rejected: batches left out because other load disturbed them.
+        cost: median in units of the reference network.
+        reference_ms: median of the reference network.
+        warnings: what makes the figures doubtful, one line each.
     """
 
     median_ms: float
@@ -48,39 +48,34 @@ class Measurement:
     high_ms: float
     samples: int
     rejected: int
+    cost: float
+    reference_ms: float
+    warnings: tuple[str, ...] = ()
 
 
-class Timer:
-    """Times one session in batches long enough for the clock."""
+def summarize(samples: Sequence[Paired], *, reference_ms: float | None = None) -> Measurement:
+    """Return the measurement that `samples` make; where all were disturbed, all count.
 
-    def __init__(self, session: Session, sample_seconds: float = _SAMPLE_SECONDS) -> None:
-        self._run: Callable[[], None] = session.run
-        for _ in range(3):
-            self._run()
-        started = time.perf_counter()
-        self._run()
-        self._batch = max(1, math.ceil(sample_seconds / max(time.perf_counter() - started, 1e-7)))
-
-    def sample(self) -> Sample:
-        """Time one batch."""
-        switches = resource.getrusage(resource.RUSAGE_THREAD).ru_nivcsw
-        cpu, wall = time.thread_time(), time.perf_counter()
-        for _ in range(self._batch):
-            self._run()
-        wall, cpu = time.perf_counter() - wall, time.thread_time() - cpu
-        switched = resource.getrusage(resource.RUSAGE_THREAD).ru_nivcsw > switches
-        return Sample(wall * 1000 / self._batch, switched or cpu < wall * (1 - _STOLEN_SHARE))
-
-
-def summarize(samples: Sequence[Sample]) -> Measurement:
-    """Return the measurement that `samples` make; where all were disturbed, all count."""
-    kept = np.array([s.ms for s in samples if not s.disturbed])
+    `reference_ms` is the reference's median over more than these samples, where networks are compared.
+    """
+    kept = [s for s in samples if not s.disturbed]
     rejected = len(samples) - len(kept)
-    if not len(kept):
-        kept = np.array([s.ms for s in samples])
-    low, high = _median_interval(kept)
-    p10, median, p90 = (float(v) for v in np.percentile(kept, (10, 50, 90)))
-    return Measurement(median, p10, p90, low, high, len(kept), rejected)
+    kept = kept or list(samples)
+    unit = float(np.median([s.reference_ms for s in kept])) if reference_ms is None else reference_ms
+    ratios = np.array([s.ms / s.reference_ms for s in kept])
+    low, high = _median_interval(ratios)
+    p10, median, p90 = (float(v) for v in np.percentile(ratios, (10, 50, 90)))
+    return Measurement(
+        median_ms=median * unit,
+        p10_ms=p10 * unit,
+        p90_ms=p90 * unit,
+        low_ms=low * unit,
+        high_ms=high * unit,
+        samples=len(kept),
+        rejected=rejected,
+        cost=median,
+        reference_ms=unit,
+    )
 
 
 def _median_interval(values: np.ndarray) -> tuple[float, float]:
@@ -91,84 +86,113 @@ def _median_interval(values: np.ndarray) -> tuple[float, float]:
     return float(ordered[low]), float(ordered[high])
 
 
-def time_sessions(
-    sessions: Sequence[Session], *, max_seconds: float = 2.0, min_samples: int = _MIN_SAMPLES
-) -> list[list[Sample]]:
-    """Return the samples of each session, taken in turns so that drift meets all alike.
+def time_in_turns(
+    bench: Bench,
+    names: Sequence[str],
+    *,
+    seconds_each: float,
+    min_visits: int = MIN_VISITS,
+    known: Mapping[str, Sequence[Paired]] | None = None,
+    on_visit: Callable[[str, list[Paired]], None] | None = None,
+) -> dict[str, list[Paired]]:
+    """Return the samples of each network of `bench`, taken in rounds so that drift of the machine meets all alike.
 
-    Goes on until every median is known to 1 % or `max_seconds` are spent.
+    A network is left out of further rounds after `min_visits` of them if its median is known to 1 %, or once
+    `seconds_each` are spent on it; one that the runtime fails on is missing from the answer.
+
+    Args:
+        known: samples of an earlier, interrupted call; these count.
+        on_visit: called with a network's name and its new samples.
     """
-    timers = [Timer(session) for session in sessions]
-    samples: list[list[Sample]] = [[] for _ in sessions]
-    deadline = time.perf_counter() + max_seconds
-    while len(samples[0]) < _MAX_SAMPLES:
-        for timer, taken in zip(timers, samples, strict=True):
-            taken.append(timer.sample())
-        count = len(samples[0])
-        if count >= min_samples and count % 10 == 0 and all(_is_settled(taken) for taken in samples):
-            break
-        if count >= 5 and time.perf_counter() > deadline:
-            break
+    samples = {name: list((known or {}).get(name, ())) for name in names}
+    spent = dict.fromkeys(names, 0.0)
+    waiting = [name for name in names if not is_settled(samples[name], min_visits)]
+    while waiting:
+        for name in list(waiting):
+            started = time.perf_counter()
+            try:
+                taken = bench.visit(name, SAMPLES_A_VISIT)
+            except MeasurementError:
+                waiting.remove(name)
+                samples.pop(name)
+                continue
+            spent[name] += time.perf_counter() - started
+            samples[name] += taken
+            if on_visit:
+                on_visit(name, taken)
+            if spent[name] >= seconds_each or is_settled(samples[name], min_visits):
+                waiting.remove(name)
     return samples
 
 
-def _is_settled(samples: Sequence[Sample]) -> bool:
+def is_settled(samples: Sequence[Paired], min_visits: int = MIN_VISITS) -> bool:
+    """Return whether after at least `min_visits` the median of undisturbed samples is known to 1 %."""
+    if len(samples) < min_visits * SAMPLES_A_VISIT or sum(not s.disturbed for s in samples) < MIN_VISITS:
+        return False
     summary = summarize(samples)
-    return summary.samples >= _MIN_SAMPLES and summary.high_ms - summary.low_ms < _TARGET_INTERVAL * summary.median_ms
-
-
-@contextlib.contextmanager
-def one_core(threads: int) -> Iterator[None]:
-    """Keep a single-threaded measurement on one core; several threads run where they like."""
-    if threads != 1 or not hasattr(os, "sched_setaffinity"):
-        yield
-        return
-    cores, torch_threads = os.sched_getaffinity(0), torch.get_num_threads()
-    os.sched_setaffinity(0, {max(cores)})
-    torch.set_num_threads(1)  # PyTorch's threads would wait for each other on the one core
-    try:
-        yield
-    finally:
-        os.sched_setaffinity(0, cores)
-        torch.set_num_threads(torch_threads)
+    return summary.high_ms - summary.low_ms < _TARGET_INTERVAL * summary.median_ms
 
 
 def measure(
-    net: nn.Module | ArchSpec | str | Path,
+    net: "nn.Module | ArchSpec | str | Path",
     input_shape: InputShape | None = None,
     *,
     runtime: str = "onnxruntime",
     dtype: str = "fp32",
     threads: int = 1,
     max_seconds: float = 5.0,
+    device: str = "local",
+    limit_seconds: float = 300.0,
 ) -> Measurement:
-    """Time a network on this machine.
+    """Time a network on this machine or another.
 
     Args:
         net: a module, a spec, the name of a zoo or `timm/` network, or the path of a model file that `runtime` loads.
         input_shape: (N, C, H, W); a spec's own resolution, or 224, with three channels by default.
         max_seconds: stop there even if the median is not yet known to 1 %.
+        device: `local`, or `ssh://[user@]host[:port][/path/of/python]`.
+        limit_seconds: for the runtime to load the network; it is ended after that.
 
     Raises MeasurementError where the runtime cannot run it, RuntimeUnavailableError where it is not installed.
     """
-    backend = get_runtime(runtime, dtype)
-    with one_core(threads):
-        if isinstance(net, Path) or (isinstance(net, str) and net.endswith(".onnx")):
-            if not Path(net).is_file():
-                raise MeasurementError(f"no model file {str(net)!r}")
-            session = backend.load(str(net), threads=threads)
+    with Bench(runtime, dtype, threads, device=device, limit_seconds=limit_seconds) as bench:
+        before = bench.state()
+        if isinstance(net, Path) or (isinstance(net, str) and Path(net).suffix in model_suffixes()):
+            bench.add_file("net", Path(net), input_shape)
         else:
-            module, shape = _as_module(net, input_shape)
-            session = backend.prepare(module, shape, dtype=dtype, threads=threads)
-        return summarize(time_sessions([session], max_seconds=max_seconds)[0])
+            bench.add("net", *as_module(net, input_shape))
+        samples = time_in_turns(bench, ["net"], seconds_each=max_seconds).get("net")
+        if not samples:
+            raise MeasurementError(f"{runtime} failed while it was timed")
+        summary = summarize(samples)
+        return dataclasses.replace(summary, warnings=tuple(doubts(summary, before, bench.state())))
 
 
-def _as_module(net: nn.Module | ArchSpec | str | Path, shape: InputShape | None) -> tuple[nn.Module, InputShape]:
+def as_module(net: "nn.Module | ArchSpec | str | Path", shape: InputShape | None) -> "tuple[nn.Module, InputShape]":
+    """Return the module of a spec or a name, in the form that is shipped, and the shape of its input."""
     chans = shape[1] if shape else 3
     if isinstance(net, ArchSpec):
         net = net.build(in_chans=chans)
-    elif not isinstance(net, nn.Module):
+    elif isinstance(net, (str, Path)):
         net = create_model(str(net), in_chans=chans)
     if not isinstance(net, Network):
         return net, shape or (1, 3, 224, 224)
     return deploy(net), shape or (1, net.in_chans, net.spec.resolution, net.spec.resolution)
+
+
+def doubts(measured: Measurement, before: MachineState, after: MachineState) -> list[str]:
+    """Return what makes a measurement doubtful, one line each."""
+    found = []
+    if before.load > _BUSY_LOAD:
+        found.append(f"the machine was busy before it began (load {before.load:.1f})")
+    if after.governor not in ("performance", "unknown"):
+        found.append(f"the clock's governor is {after.governor!r}: 'performance' gives steadier times")
+    if after.throttled > before.throttled:
+        found.append("the processor was throttled for its temperature meanwhile")
+    total = measured.samples + measured.rejected
+    if measured.rejected > _MANY_REJECTED * total:
+        found.append(f"other load disturbed {measured.rejected} of {total} samples")
+    if measured.high_ms - measured.low_ms > _TARGET_INTERVAL * measured.median_ms:
+        width = (measured.high_ms - measured.low_ms) / measured.median_ms
+        found.append(f"the median is known to {width:.1%} only; more seconds would narrow it")
+    return found

@@ -11,6 +11,7 @@ import torch
 from torch import nn
 
 from latency_tables.errors import MeasurementError
+from latency_tables.machine import has_vnni
 
 INPUT_NAME, OUTPUT_NAME = "input", "logits"
 OPSET = 17
@@ -77,15 +78,6 @@ def quantize_onnx(
     finally:
         prepared.unlink(missing_ok=True)
         partial.unlink(missing_ok=True)
-
-
-def has_vnni() -> bool:
-    """Return whether the processor multiplies bytes into 32-bit sums (x86 VNNI, Arm dot product)."""
-    try:
-        flags = Path("/proc/cpuinfo").read_text()
-    except OSError:
-        return False
-    return any(flag in flags for flag in ("avx512_vnni", "avx_vnni", "asimddp"))
 
 
 class _CalibrationReader:

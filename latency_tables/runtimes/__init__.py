@@ -1,16 +1,28 @@
-"""What executes networks. A new runtime is one file here with `@RUNTIMES.register(name)`, importing it lazily."""
+"""What executes networks. A new runtime is one file here with `@RUNTIMES.register(name)`, importing it lazily.
 
+A runtime works in two places. `export` runs where PyTorch and the network are, and writes model files. `load` runs
+where the time is measured, in a process of its own and perhaps on another machine, which has Python, numpy and
+the runtime, and of this project only the files here and the measuring loop: so nothing here imports PyTorch, pydantic
+or the zoo at the top of a file, and `load` and sessions import nothing but the runtime.
+"""
+
+import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
-from torch import nn
 
 from latency_tables.errors import RuntimeUnavailableError
 from zoo.registry import Registry
 
+if TYPE_CHECKING:
+    from torch import nn
+
 InputShape = tuple[int, int, int, int]
+
+_RANDOM_CALIBRATION_IMAGES = 4
 
 
 @dataclass(frozen=True)
@@ -18,12 +30,15 @@ class NodeTime:
     """One node as the runtime executed it.
 
     Attributes:
+        op: the runtime's name of the operation.
+        executed: how it was executed, layout and implementation as far as the runtime tells (`Conv nchwc`).
         module: path of the module that it comes from, "" where the runtime made it up (layout changes).
-        inputs, outputs: shapes as the runtime has them, in its own layout.
+        inputs, outputs: shapes as the runtime has them, in its own layout; () where it does not tell.
         cost: mean over the runs of its milliseconds divided by the pace of that moment.
     """
 
     op: str
+    executed: str
     module: str
     inputs: tuple[tuple[int, ...], ...]
     outputs: tuple[tuple[int, ...], ...]
@@ -31,10 +46,10 @@ class NodeTime:
 
 
 class Session(Protocol):
-    """A network ready to run in a runtime."""
+    """A network ready to run in a runtime, with an example image of random values."""
 
     def run(self) -> None:
-        """Run the network once on its example."""
+        """Run the network once on its example; returns when the scores are there."""
 
     def predict(self, images: np.ndarray) -> np.ndarray:
         """Return class scores (N, classes) of images (N, C, H, W) float32."""
@@ -52,33 +67,42 @@ class Runtime(Protocol):
 
     Attributes:
         dtypes: number formats it can run.
+        suffixes: of model files that it loads (".onnx").
         install: the command that installs what it needs.
     """
 
     dtypes: tuple[str, ...]
+    suffixes: tuple[str, ...]
     install: str
 
     def version(self) -> str | None:
-        """Return the installed version, None where the runtime is missing."""
+        """Return the installed version, None where the runtime is missing; imports nothing heavy."""
 
-    def prepare(
+    def settings(self, dtype: str) -> dict[str, str]:
+        """Return what was chosen for the runtime, for the fingerprint; called where `load` is."""
+        ...
+
+    def export(
         self,
-        module: nn.Module,
+        module: "nn.Module",
         input_shape: InputShape,
+        folder: Path,
         *,
         dtype: str,
-        threads: int,
-        calibration: Sequence[np.ndarray] | None = None,
-    ) -> Session:
-        """Return `module` ready to run; `calibration` batches give int8 its ranges, random ones by default."""
+        calibration: Sequence[np.ndarray],
+    ) -> Path:
+        """Write `module` as model files into the empty `folder` and return the one that `load` is given.
+
+        `calibration` batches (N, C, H, W) float32 give int8 its ranges. Raises MeasurementError, in one line that
+        names the operator where it is one, where the runtime cannot take the network.
+        """
         ...
 
-    def load(self, path: str, *, threads: int) -> Session:
-        """Return a model file ready to run."""
-        ...
+    def load(self, path: Path, input_shape: InputShape | None, *, dtype: str, threads: int) -> Session:
+        """Return a model file ready to run with `threads` threads; raises MeasurementError where it cannot run.
 
-    def settings(self) -> dict[str, str]:
-        """Return what was chosen for the runtime, for the fingerprint."""
+        `input_shape` is needed only where the file leaves its size open.
+        """
         ...
 
 
@@ -93,3 +117,31 @@ def get_runtime(name: str, dtype: str = "fp32") -> Runtime:
     if dtype not in runtime.dtypes:
         raise RuntimeUnavailableError(f"runtime {name!r} has no dtype {dtype!r}; it has {', '.join(runtime.dtypes)}")
     return runtime
+
+
+def model_suffixes() -> set[str]:
+    """Return the suffixes of all model files that some runtime loads."""
+    return {suffix for name in RUNTIMES for suffix in RUNTIMES.get(name).suffixes}
+
+
+def random_images(input_shape: InputShape, count: int = _RANDOM_CALIBRATION_IMAGES) -> list[np.ndarray]:
+    """Return `count` batches of normally distributed values, the same each time: what speed needs for calibration."""
+    images = np.random.default_rng(0).standard_normal((count, *input_shape), dtype=np.float32)
+    return list(images)
+
+
+def open_session(
+    name: str,
+    module: "nn.Module",
+    input_shape: InputShape,
+    *,
+    dtype: str = "fp32",
+    threads: int = 1,
+    calibration: Sequence[np.ndarray] | None = None,
+) -> Session:
+    """Return `module` ready to run in this process: for its scores; latencies are measured in a process apart."""
+    runtime = get_runtime(name, dtype)
+    with tempfile.TemporaryDirectory() as folder:
+        batches = random_images(input_shape) if calibration is None else calibration
+        path = runtime.export(module, input_shape, Path(folder), dtype=dtype, calibration=batches)
+        return runtime.load(path, input_shape, dtype=dtype, threads=threads)

@@ -6,56 +6,53 @@ import tempfile
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from torch import nn
 
 from latency_tables.errors import MeasurementError
-from latency_tables.onnx_files import export_onnx, has_vnni, quantize_onnx
+from latency_tables.machine import has_vnni
 from latency_tables.runtimes import RUNTIMES, InputShape, NodeTime
 
-_RANDOM_CALIBRATION_IMAGES = 4
+if TYPE_CHECKING:
+    from torch import nn
+
 _PROFILE_BURST = 3
 
 
 class OnnxRuntimeSession:
     """An ONNX file in an inference session of its own."""
 
-    def __init__(self, path: str, threads: int) -> None:
-        self._path, self._threads = path, threads
-        self._session = _open(path, threads)
-        shape = [d if isinstance(d, int) else 1 for d in self._session.get_inputs()[0].shape]
-        self._name = self._session.get_inputs()[0].name
-        self._feed = {self._name: np.random.default_rng(0).standard_normal(shape, dtype=np.float32)}
-
-    @property
-    def input_shape(self) -> tuple[int, ...]:
-        """Shape of the example, (N, C, H, W)."""
-        return self._feed[self._name].shape
+    def __init__(self, path: Path, input_shape: InputShape | None, threads: int) -> None:
+        self._model, self._threads = path.read_bytes(), threads
+        self._session = _open(self._model, threads)
+        entry = self._session.get_inputs()[0]
+        shape = input_shape or tuple(d if isinstance(d, int) else 1 for d in entry.shape)
+        self._name = entry.name
+        self._example = np.random.default_rng(0).standard_normal(shape, dtype=np.float32)
 
     def run(self) -> None:
-        self._session.run(None, self._feed)
+        self._session.run(None, {self._name: self._example})
 
     def predict(self, images: np.ndarray) -> np.ndarray:
-        batch = self.input_shape[0]
+        batch = len(self._example)
         chunks = [images[i : i + batch] for i in range(0, len(images), batch)]
         return np.concatenate([np.asarray(self._session.run(None, {self._name: chunk})[0]) for chunk in chunks])
 
     def profile(self, runs: int, pace: Callable[[], float]) -> list[NodeTime]:
         paces = []
         with tempfile.TemporaryDirectory() as folder:
-            session = _open(self._path, self._threads, profile_prefix=f"{folder}/profile")
+            session = _open(self._model, self._threads, profile_prefix=f"{folder}/profile")
             for _ in range(runs):
                 before = pace()
                 for _ in range(_PROFILE_BURST):  # the first runs after the reference find cold caches
-                    session.run(None, self._feed)
+                    session.run(None, {self._name: self._example})
                 paces.append((before + pace()) / 2)
             events = json.loads(Path(session.end_profiling()).read_text())
         return _node_times(events, paces)
 
 
-def _open(path: str, threads: int, profile_prefix: str | None = None) -> Any:
+def _open(model: bytes, threads: int, profile_prefix: str | None = None) -> Any:
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
@@ -66,13 +63,13 @@ def _open(path: str, threads: int, profile_prefix: str | None = None) -> Any:
         options.enable_profiling = True
         options.profile_file_prefix = profile_prefix
     try:
-        return onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+        return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
     except Exception as error:  # onnxruntime's own exceptions share no base class
         raise MeasurementError(f"onnxruntime cannot run it: {str(error).splitlines()[0]}") from error
 
 
 def _node_times(events: list[dict[str, Any]], paces: list[float]) -> list[NodeTime]:
-    """Return the cost of each node in order of execution: of each burst the last run counts, paced."""
+    """Return the cost of each node in order of execution: of each burst the last runs count, paced."""
     durations: dict[str, list[float]] = defaultdict(list)
     nodes: dict[str, dict[str, Any]] = {}
     for event in events:
@@ -87,7 +84,8 @@ def _node_times(events: list[dict[str, Any]], paces: list[float]) -> list[NodeTi
         inputs = tuple(tuple(shape) for entry in args["input_type_shape"] for shape in entry.values())
         outputs = tuple(tuple(shape) for entry in args["output_type_shape"] for shape in entry.values())
         cost = float(costs[cut : len(costs) - cut].mean())
-        times.append(NodeTime(args["op_name"], module_path(name), inputs, outputs, cost))
+        executed = args["op_name"] + (" nchwc" if "_nchwc" in name else "")
+        times.append(NodeTime(args["op_name"], executed, module_path(name), inputs, outputs, cost))
     return times
 
 
@@ -113,6 +111,7 @@ class OnnxRuntime:
     """ONNX Runtime's CPU execution provider with all graph optimisations."""
 
     dtypes = ("fp32", "int8")
+    suffixes = (".onnx",)
     install = "pip install onnxruntime"
 
     @staticmethod
@@ -123,33 +122,26 @@ class OnnxRuntime:
             return None
 
     @staticmethod
-    def prepare(
-        module: nn.Module,
-        input_shape: InputShape,
-        *,
-        dtype: str,
-        threads: int,
-        calibration: Sequence[np.ndarray] | None = None,
-    ) -> OnnxRuntimeSession:
-        # the session keeps the folder: a profile opens the file again
-        folder = tempfile.TemporaryDirectory()
-        path = Path(folder.name) / "model.onnx"
+    def settings(dtype: str) -> dict[str, str]:
+        settings = {"provider": "CPUExecutionProvider"}
+        if dtype == "int8":
+            settings |= {"int8": "QDQ u8s8 per-channel", "vnni": str(has_vnni()).lower()}
+        return settings
+
+    @staticmethod
+    def export(
+        module: "nn.Module", input_shape: InputShape, folder: Path, *, dtype: str, calibration: Sequence[np.ndarray]
+    ) -> Path:
+        from latency_tables.onnx_files import export_onnx, quantize_onnx
+
+        path = folder / "model.onnx"
         export_onnx(module, input_shape, path)
         if dtype == "int8":
-            if calibration is None:
-                images = np.random.default_rng(0).standard_normal((_RANDOM_CALIBRATION_IMAGES, *input_shape))
-                calibration = list(images.astype(np.float32))
-            quantized = Path(folder.name) / "int8.onnx"
-            quantize_onnx(path, quantized, calibration)
-            path = quantized
-        session = OnnxRuntimeSession(str(path), threads)
-        session.folder = folder  # type: ignore[attr-defined]
-        return session
+            quantize_onnx(path, folder / "int8.onnx", calibration)
+            path.unlink()
+            path = folder / "int8.onnx"
+        return path
 
     @staticmethod
-    def load(path: str, *, threads: int) -> OnnxRuntimeSession:
-        return OnnxRuntimeSession(path, threads)
-
-    @staticmethod
-    def settings() -> dict[str, str]:
-        return {"provider": "CPUExecutionProvider", "int8": "QDQ u8s8 per-channel", "vnni": str(has_vnni()).lower()}
+    def load(path: Path, input_shape: InputShape | None, *, dtype: str, threads: int) -> OnnxRuntimeSession:
+        return OnnxRuntimeSession(path, input_shape, threads)

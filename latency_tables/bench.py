@@ -1,0 +1,191 @@
+"""Networks of one runtime on one device, loaded side by side so that they can be timed in turns."""
+
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
+
+import numpy as np
+
+from latency_tables.device import Device
+from latency_tables.errors import MeasurementError
+from latency_tables.machine import MachineState
+from latency_tables.runtimes import InputShape, NodeTime, get_runtime, random_images
+from latency_tables.worker_process import WorkerDiedError, WorkerProcess
+from zoo import ArchSpec, BlockSpec
+
+if TYPE_CHECKING:
+    from torch import nn
+
+T = TypeVar("T")
+
+# a fraction of a millisecond, small enough to run beside every sample: convolutions of every sort
+_REFERENCE = ArchSpec(
+    resolution=32,
+    blocks=(
+        BlockSpec(kind="conv", out_chans=16),
+        BlockSpec(kind="conv", out_chans=32, stride=2),
+        BlockSpec(kind="inverted_residual", out_chans=64, stride=2),
+        BlockSpec(kind="inverted_residual", out_chans=64, options={"expand": 4.0}),
+        BlockSpec(kind="conv", out_chans=128, options={"kernel": 1}),
+    ),
+)
+_REFERENCE_NAME = "reference"
+
+
+class Paired(NamedTuple):
+    """One sample of a network and one of the reference just before it, milliseconds of one run each."""
+
+    ms: float
+    reference_ms: float
+    disturbed: bool
+
+
+class _Model(NamedTuple):
+    path: Path
+    input_shape: InputShape | None
+
+
+class Bench:
+    """A measuring process with networks in it; a network that crashes or hangs it is taken out and the others go on.
+
+    Args:
+        device: `local`, or `ssh://[user@]host[:port][/path/of/python]`.
+        limit_seconds: for one request to the runtime, such as loading a network.
+        ssh_options: for `ssh`, before the host.
+
+    Use it as a context. Raises RuntimeUnavailableError where the runtime or its dtype is missing.
+    """
+
+    def __init__(
+        self,
+        runtime: str,
+        dtype: str,
+        threads: int = 1,
+        *,
+        device: str = "local",
+        limit_seconds: float = 300.0,
+        ssh_options: Sequence[str] = (),
+    ) -> None:
+        self._backend = get_runtime(runtime, dtype)
+        self._dtype, self._models, self._lost = dtype, dict[str, _Model](), dict[str, str]()
+        self._folder = tempfile.TemporaryDirectory(prefix="edgezoo-")
+
+        def start() -> WorkerProcess:
+            return WorkerProcess(
+                runtime, dtype, threads, device=device, limit_seconds=limit_seconds, ssh_options=ssh_options
+            )
+
+        self._start = start
+        self._worker: WorkerProcess | None = None
+        try:
+            self._worker = start()
+            self.device = Device(**self._worker.facts, runtime=runtime, dtype=dtype, threads=threads)
+            size = _REFERENCE.resolution
+            self.add(_REFERENCE_NAME, _REFERENCE.build(10, 3, seed=0), (1, 3, size, size))
+        except BaseException:
+            self.close()
+            raise
+
+    def __enter__(self) -> "Bench":
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End the measuring process and delete the model files."""
+        if self._worker is not None:
+            self._worker.close()
+        self._folder.cleanup()
+
+    def add(
+        self,
+        name: str,
+        module: "nn.Module",
+        input_shape: InputShape,
+        calibration: Sequence[np.ndarray] | None = None,
+    ) -> None:
+        """Load a network under `name`; raises MeasurementError where the runtime cannot run it."""
+        folder = self._new_folder(name)
+        batches = random_images(input_shape) if calibration is None else calibration
+        path = self._backend.export(module, input_shape, folder, dtype=self._dtype, calibration=batches)
+        self._load(name, _Model(path, input_shape))
+
+    def add_file(self, name: str, path: Path, input_shape: InputShape | None = None) -> None:
+        """Load a model file of the runtime, with the files beside it that share its stem."""
+        if path.suffix not in self._backend.suffixes:
+            known = ", ".join(self._backend.suffixes) or "no model files"
+            raise MeasurementError(f"runtime {self.device.runtime!r} loads {known}, not {path.name!r}")
+        if not path.is_file():
+            raise MeasurementError(f"no model file {str(path)!r}")
+        folder = self._new_folder(name)
+        for part in path.parent.glob(f"{path.stem}.*"):
+            os.symlink(part.resolve(), folder / part.name)
+        self._load(name, _Model(folder / path.name, input_shape))
+
+    def remove(self, name: str) -> None:
+        """Forget a network and free its memory."""
+        if self._models.pop(name, None) is not None and self._worker is not None:
+            self._worker.unload(name)
+        shutil.rmtree(self._path_of(name), ignore_errors=True)
+
+    def visit(self, name: str, samples: int = 3) -> list[Paired]:
+        """Time `name` and the reference in turns, `samples` times each."""
+        taken = self._ask(name, lambda worker: worker.visit(name, _REFERENCE_NAME, samples))
+        return [Paired(ms, pace, bool(disturbed or slowed)) for ms, disturbed, pace, slowed in taken]
+
+    def profile(self, name: str, runs: int) -> list[NodeTime] | None:
+        """Return the runtime's cost of each node of `name`, in units of the reference; None without a profile."""
+        return self._ask(name, lambda worker: worker.profile(name, _REFERENCE_NAME, runs))
+
+    def state(self) -> MachineState:
+        """Return what may disturb a measurement on the device just now."""
+        return self._running().state()
+
+    def _path_of(self, name: str) -> Path:
+        return Path(self._folder.name) / name
+
+    def _new_folder(self, name: str) -> Path:
+        folder = self._path_of(name)
+        folder.mkdir()
+        return folder
+
+    def _load(self, name: str, model: _Model) -> None:
+        self._ask(name, lambda worker: worker.load(name, *model))
+        self._models[name] = model
+
+    def _ask(self, name: str, request: Callable[[WorkerProcess], T]) -> T:
+        """Return the answer about `name`; where the process dies of it, that network is out and the others stay."""
+        worker = self._running()
+        if name in self._lost:
+            raise MeasurementError(self._lost[name])
+        try:
+            return request(worker)
+        except WorkerDiedError as error:
+            self._bury(name, error)
+            raise MeasurementError(f"{self.device.runtime}: {error}") from None
+
+    def _bury(self, name: str, error: WorkerDiedError) -> None:
+        assert self._worker is not None
+        self._worker.close()
+        self._worker = None
+        self._models.pop(name, None)
+        self._lost[name] = str(error)
+
+    def _running(self) -> WorkerProcess:
+        """Return the measuring process; a new one after a death, with the networks that did not cause it."""
+        while self._worker is None:
+            if _REFERENCE_NAME in self._lost:
+                raise MeasurementError(f"{self.device.runtime} fails on the reference network: {self._lost[_REFERENCE_NAME]}")
+            self._worker = self._start()
+            for name, model in list(self._models.items()):
+                try:
+                    self._worker.load(name, *model)
+                except WorkerDiedError as error:
+                    self._bury(name, error)
+                    break
+        return self._worker

@@ -1,0 +1,144 @@
+"""The process that measures: loads model files into runtimes and times them, as told over a pipe.
+
+It runs apart from everything else, here or on another machine, so that a runtime that crashes or hangs takes nothing
+with it. A message is a line of JSON; where it names files, their bytes follow it in order. Every request but the first
+is answered by one line: `{"ok": ...}` or `{"error": text, "kind": ...}`.
+"""
+
+import dataclasses
+import json
+import os
+import shutil
+import sys
+import tempfile
+import traceback
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from latency_tables.errors import MeasurementError, RuntimeUnavailableError
+from latency_tables.machine import machine_facts, machine_state
+from latency_tables.runtimes import Runtime, Session, get_runtime
+from latency_tables.sampling import Timer
+
+_PACE_RUNS_SECONDS = 0.0005
+
+
+class Worker:
+    """Holds the sessions of one runtime and does what the requests say.
+
+    Args:
+        threads: of the runtime for one image; a single one is kept on one core.
+    """
+
+    def __init__(self, runtime: Runtime, dtype: str, threads: int) -> None:
+        self._runtime, self._dtype, self._threads = runtime, dtype, threads
+        self._sessions: dict[str, Session] = {}
+        self._timers: dict[str, Timer] = {}
+
+    def load(self, name: str, path: Path, input_shape: Sequence[int] | None) -> None:
+        """Make the model file `path` ready to run under `name`, warmed up."""
+        shape = None if input_shape is None else (input_shape[0], input_shape[1], input_shape[2], input_shape[3])
+        session = self._runtime.load(path, shape, dtype=self._dtype, threads=self._threads)
+        self._timers[name] = Timer(session, single_thread=self._threads == 1)
+        self._sessions[name] = session
+
+    def unload(self, name: str) -> None:
+        """Forget a session."""
+        self._sessions.pop(name, None)
+        self._timers.pop(name, None)
+
+    def visit(self, name: str, reference: str | None, samples: int) -> list[list[float]]:
+        """Return `samples` times [milliseconds, disturbed, the reference's milliseconds, disturbed], in turns."""
+        timer, pace = self._timers[name], self._timers[reference] if reference else None
+        taken = []
+        for _ in range(samples):
+            theirs = (0.0, False)
+            if pace:
+                pace.warm()
+                theirs = dataclasses.astuple(pace.sample())
+            timer.warm()
+            taken.append([*dataclasses.astuple(timer.sample()), *theirs])
+        return taken
+
+    def profile(self, name: str, reference: str, runs: int) -> list[dict[str, Any]] | None:
+        """Return the runtime's cost of each node, paced by the reference; None where it offers no profile."""
+        pace = Timer(self._sessions[reference], sample_seconds=_PACE_RUNS_SECONDS)
+        nodes = self._sessions[name].profile(runs, lambda: pace.sample().ms)
+        return None if nodes is None else [dataclasses.asdict(node) for node in nodes]
+
+
+def serve(requests: BinaryIO, answers: BinaryIO) -> None:
+    """Answer requests until there are no more."""
+    worker: Worker | None = None
+    with tempfile.TemporaryDirectory(prefix="edgezoo-") as folder:
+        while line := requests.readline():
+            request = json.loads(line)
+            try:
+                if request["do"] == "open":
+                    answer, worker = _open(request["runtime"], request["dtype"], request["threads"])
+                else:
+                    assert worker, "open comes first"
+                    answer = _answer(worker, request, requests, Path(folder))
+                reply = {"ok": answer}
+            except (MeasurementError, RuntimeUnavailableError) as error:
+                reply = {"error": str(error), "kind": type(error).__name__}
+            except Exception as error:  # a runtime may raise anything: it is an error of this entry only
+                traceback.print_exc()
+                text = (str(error).strip().splitlines() or [""])[0]
+                reply = {"error": f"{type(error).__name__}: {text}", "kind": "MeasurementError"}
+            answers.write(json.dumps(reply).encode() + b"\n")
+            answers.flush()
+
+
+def _open(name: str, dtype: str, threads: int) -> tuple[dict[str, Any], Worker]:
+    facts = machine_facts()
+    # before the runtime is imported: it counts the cores then
+    os.environ |= {"OMP_NUM_THREADS": str(threads), "MKL_NUM_THREADS": str(threads)}
+    if threads == 1 and hasattr(os, "sched_setaffinity"):
+        os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
+    runtime = get_runtime(name, dtype)
+    return {**facts, "runtime_version": runtime.version(), "settings": runtime.settings(dtype)}, Worker(
+        runtime, dtype, threads
+    )
+
+
+def _answer(worker: Worker, request: dict[str, Any], requests: BinaryIO, folder: Path) -> Any:
+    what, name = request["do"], request.get("name", "")
+    if what == "state":
+        return machine_state()
+    if what == "load":
+        home = folder / name
+        home.mkdir()
+        try:
+            _receive(request["files"], requests, home)
+            return worker.load(name, home / request["main"], request["input_shape"])
+        finally:
+            shutil.rmtree(home, ignore_errors=True)
+    if what == "visit":
+        return worker.visit(name, request["reference"], request["samples"])
+    if what == "profile":
+        return worker.profile(name, request["reference"], request["runs"])
+    if what == "unload":
+        return worker.unload(name)
+    raise MeasurementError(f"unknown request {what!r}")
+
+
+def _receive(files: dict[str, int], source: BinaryIO, folder: Path) -> None:
+    for name, size in files.items():
+        content = source.read(size)
+        if len(content) < size:
+            raise MeasurementError("the model file was cut short on its way")
+        path = folder / Path(name).name
+        path.write_bytes(content)
+
+
+def main() -> None:
+    """Serve over standard input and output; what runtimes print goes to standard error."""
+    answers = os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)
+    serve(sys.stdin.buffer, answers)
+
+
+if __name__ == "__main__":
+    main()
