@@ -139,8 +139,8 @@ class Bench:
         return [Paired(ms, pace, bool(disturbed or slowed)) for ms, disturbed, pace, slowed in taken]
 
     def profile(self, name: str, runs: int) -> list[NodeTime] | None:
-        """Return the runtime's cost of each node of `name`, in units of the reference; None without a profile."""
-        return self._ask(name, lambda worker: worker.profile(name, _REFERENCE_NAME, runs))
+        """Return the runtime's time of each node of `name`; None where it offers no profile."""
+        return self._ask(name, lambda worker: worker.profile(name, runs))
 
     def state(self) -> MachineState:
         """Return what may disturb a measurement on the device just now."""
@@ -180,7 +180,9 @@ class Bench:
         """Return the measuring process; a new one after a death, with the networks that did not cause it."""
         while self._worker is None:
             if _REFERENCE_NAME in self._lost:
-                raise MeasurementError(f"{self.device.runtime} fails on the reference network: {self._lost[_REFERENCE_NAME]}")
+                raise MeasurementError(
+                    f"{self.device.runtime} fails on the reference network: {self._lost[_REFERENCE_NAME]}"
+                )
             self._worker = self._start()
             for name, model in list(self._models.items()):
                 try:

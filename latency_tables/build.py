@@ -1,32 +1,28 @@
-"""Making a table: networks drawn from a space, each measured and profiled, one after another."""
+"""Making a table: networks drawn from a space and chosen for their kernels, timed side by side and profiled."""
 
 import random
+from collections import Counter
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Protocol
 
-from pydantic import BaseModel, ConfigDict, ValidationError
-
-from latency_tables.device import Device, this_device
+from latency_tables.bench import Bench, Paired
 from latency_tables.errors import MeasurementError, TableError
-from latency_tables.measurement import one_core
-from latency_tables.observation import Observation, observe
+from latency_tables.kernels import spec_kernels
+from latency_tables.measurement import Measurement, summarize, time_in_turns
+from latency_tables.observation import Observation, Profile
+from latency_tables.profiles import share_out
+from latency_tables.progress_log import Plan, ProgressLog
 from latency_tables.runtimes import get_runtime
-from latency_tables.table import MIN_NETWORKS, LatencyTable, validate
-from zoo import ArchSpec, BlockSpec, get_spec
+from latency_tables.table import MIN_NETWORKS, Failure, LatencyTable
+from latency_tables.validation import validate
+from zoo import ArchSpec, get_spec
 
-# about half a millisecond: convolutions of every sort, small enough to run beside every sample
-_REFERENCE = ArchSpec(
-    resolution=32,
-    blocks=(
-        BlockSpec(kind="conv", out_chans=16),
-        BlockSpec(kind="conv", out_chans=32, stride=2),
-        BlockSpec(kind="inverted_residual", out_chans=64, stride=2),
-        BlockSpec(kind="inverted_residual", out_chans=64, options={"expand": 4.0}),
-        BlockSpec(kind="conv", out_chans=128, options={"kernel": 1}),
-    ),
-)
+_POOL = 4  # candidates for each network that is chosen for its kernels
+_PROFILE_SECONDS = 0.25
+_LEAST_PROFILE_RUNS, _MOST_PROFILE_RUNS = 10, 80
+_ROUNDS = 16
 
 
 class Sampleable(Protocol):
@@ -39,124 +35,179 @@ class Sampleable(Protocol):
         ...
 
 
-class _Plan(BaseModel):
-    """What a half-finished build was started with; another plan does not continue it."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    device: Device
-    space: str
-    seed: int
-    in_chans: int
-    num_classes: int
-
-
 def build_table(
     source: Sampleable | Sequence[str | ArchSpec],
     *,
     runtime: str = "onnxruntime",
     dtype: str = "fp32",
     threads: int = 1,
-    networks: int = 60,
+    networks: int = 120,
+    also: Sequence[str | ArchSpec] = (),
     in_chans: int = 3,
     num_classes: int = 10,
     seed: int = 0,
-    seconds_each: float = 0.4,
+    seconds_each: float = 2.0,
+    rounds: int = _ROUNDS,
+    device: str = "local",
     progress_file: str | Path | None = None,
     on_network: Callable[[int, int], None] | None = None,
 ) -> LatencyTable:
-    """Measure networks on this machine and return the table that predicts others like them.
+    """Measure networks on a device and return the table that predicts others like them.
 
     Args:
-        source: a space, of which `networks` are drawn at random, or names and specs, measured each.
+        source: a space, of which `networks` are measured, half of them drawn at random, half chosen for the kernels that
+            the others lack; or names and specs, measured each.
+        also: names and specs measured beside those of a space.
         seconds_each: most time for the samples of one network.
+        rounds: in which the networks are visited in turns.
+        device: `local`, or `ssh://[user@]host[:port][/path/of/python]`.
         progress_file: keeps what is measured so far; a build of the same plan goes on from it.
-        on_network: called with (done, all) after each network.
+        on_network: called with (done, all); a network is half done when it is loaded and done when it is timed.
 
-    A network that the runtime cannot run is left out. Raises TableError where too few are left.
+    A network that the runtime cannot run is left out and named in the table's `failures`. Raises TableError where too
+    few are left, RuntimeUnavailableError where the runtime is missing.
     """
-    backend = get_runtime(runtime, dtype)
-    specs = _specs(source, networks, seed)
+    get_runtime(runtime, dtype)
+    drawn, chosen = _choose(source, also, networks, seed, num_classes, in_chans)
+    specs = {spec.digest: spec for spec in (*drawn, *chosen)}
+    fair = {spec.digest for spec in drawn}
     space = str(getattr(source, "name", "list"))
-    device = this_device(runtime, dtype, threads)
-    plan = _Plan(device=device, space=space, seed=seed, in_chans=in_chans, num_classes=num_classes)
-    log = _ProgressLog(Path(progress_file) if progress_file else None, plan)
-    observations: list[Observation] = []
-    with one_core(threads):
-        shape = (1, in_chans, _REFERENCE.resolution, _REFERENCE.resolution)
-        network = _REFERENCE.build(num_classes, in_chans, seed=0)
-        reference = backend.prepare(network, shape, dtype=dtype, threads=threads)
-        for done, spec in enumerate(specs, start=1):
-            observation = log.known.get(spec.digest)
-            if observation is None:
-                try:
-                    observation = observe(
-                        spec,
-                        backend=backend,
-                        reference=reference,
-                        dtype=dtype,
-                        threads=threads,
-                        in_chans=in_chans,
-                        num_classes=num_classes,
-                        max_seconds=seconds_each,
-                    )
-                except MeasurementError:
-                    continue
-                log.append(observation)
-            observations.append(observation)
+    with Bench(runtime, dtype, threads, device=device) as bench:
+        plan = Plan(
+            device=bench.device,
+            space=space,
+            seed=seed,
+            in_chans=in_chans,
+            num_classes=num_classes,
+            rounds=rounds,
+            networks=tuple(specs),
+        )
+        log = ProgressLog(Path(progress_file) if progress_file else None, plan)
+        steps = 0
+
+        def advance() -> None:
+            nonlocal steps
+            steps += 1
             if on_network:
-                on_network(done, len(specs))
-    if len(observations) < MIN_NETWORKS:
-        raise TableError(f"{len(observations)} networks measured; a table needs at least {MIN_NETWORKS}")
+                on_network(steps // 2, len(specs))
+
+        for digest, spec in specs.items():
+            if digest not in log.failures and digest not in log.finished:
+                _prepare(bench, spec, num_classes, in_chans, log)
+            advance()
+            if digest in log.failures or digest in log.finished:
+                advance()
+
+        def note(name: str, taken: list[Paired], finished: bool) -> None:
+            log.add_samples(name, taken, finished)
+            if finished:
+                advance()
+
+        waiting = [digest for digest in specs if digest not in log.failures and digest not in log.finished]
+        timed = time_in_turns(
+            bench, waiting, seconds_each=seconds_each, min_visits=rounds, known=log.samples, on_visit=note
+        )
+        for digest in set(waiting) - set(timed):
+            log.add_failure(digest, "the runtime failed while the network was timed")
+        device_facts = bench.device
+    measured = [digest for digest in specs if digest in log.finished]
+    if len(measured) < MIN_NETWORKS:
+        reasons = f": {next(iter(log.failures.values()))}" if log.failures else ""
+        raise TableError(f"{len(measured)} networks measured; a table needs at least {MIN_NETWORKS}{reasons}")
+    observations = [
+        _observation(
+            specs[digest], summarize(log.samples[digest]), log.profiles[digest], digest in fair, num_classes, in_chans
+        )
+        for digest in measured
+    ]
     paces = sorted(o.reference_ms for o in observations)
     return LatencyTable(
         created=datetime.now(UTC).isoformat(timespec="seconds"),
         space=space,
-        device=device,
+        device=device_facts,
         in_chans=in_chans,
         num_classes=num_classes,
         reference_ms=paces[len(paces) // 2],
         observations=tuple(observations),
+        failures=tuple(Failure(spec=specs[digest], reason=reason) for digest, reason in log.failures.items()),
         validation=validate(observations),
     )
 
 
-def _specs(source: Sampleable | Sequence[str | ArchSpec], networks: int, seed: int) -> list[ArchSpec]:
+def _choose(
+    source: Sampleable | Sequence[str | ArchSpec],
+    also: Sequence[str | ArchSpec],
+    networks: int,
+    seed: int,
+    num_classes: int,
+    in_chans: int,
+) -> tuple[list[ArchSpec], list[ArchSpec]]:
+    """Return the networks drawn at random and those chosen for their kernels."""
+    named = [get_spec(item) if isinstance(item, str) else item for item in also]
     if isinstance(source, Sequence):
-        chosen = [get_spec(item) if isinstance(item, str) else item for item in source]
-    else:
-        rng = random.Random(seed)
-        chosen = [source.sample(rng) for _ in range(networks)]
-    return list({spec.digest: spec for spec in chosen}.values())
+        return [get_spec(item) if isinstance(item, str) else item for item in source], named
+    rng = random.Random(seed)
+    drawn = [source.sample(rng) for _ in range(networks - networks // 2)]
+    pool = [source.sample(rng) for _ in range(_POOL * (networks // 2))]
+    return drawn, named + cover_kernels(drawn + named, pool, networks // 2, num_classes, in_chans)
 
 
-class _ProgressLog:
-    """Lines of JSON, one a measured network, the plan first; a last line cut short by a kill is dropped."""
+def cover_kernels(
+    measured: Sequence[ArchSpec], pool: Sequence[ArchSpec], count: int, num_classes: int, in_chans: int
+) -> list[ArchSpec]:
+    """Return `count` networks of `pool` whose convolutions the `measured` lack and the pool has often; greedy.
 
-    def __init__(self, path: Path | None, plan: _Plan) -> None:
-        self._path = path
-        self.known: dict[str, Observation] = {}
-        if path is None:
-            return
-        lines = path.read_text().splitlines() if path.exists() else []
-        kept = self._read(lines, plan)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text("".join(line + "\n" for line in [plan.model_dump_json(), *kept]))
+    A kernel counts by its multiply-adds, and by the number of the pool's networks that have it.
+    """
 
-    def _read(self, lines: list[str], plan: _Plan) -> list[str]:
-        kept: list[str] = []
-        try:
-            if not lines or _Plan.model_validate_json(lines[0]) != plan:
-                return kept
-            for line in lines[1:]:
-                observation = Observation.model_validate_json(line)
-                self.known[observation.spec.digest] = observation
-                kept.append(line)
-        except ValidationError:
-            pass
-        return kept
+    def work(spec: ArchSpec) -> dict[str, float]:
+        kernels = [p.kernel for p in spec_kernels(spec, num_classes, in_chans) if p.kernel.has_weights]
+        total = sum(k.macs for k in kernels)
+        return {k.key: k.macs / total for k in kernels}
 
-    def append(self, observation: Observation) -> None:
-        if self._path is not None:
-            with self._path.open("a") as file:
-                file.write(observation.model_dump_json() + "\n")
+    parts = [work(spec) for spec in pool]
+    often = Counter(key for part in parts for key in part)
+    known = {key for spec in measured for key in work(spec)}
+    waiting, chosen = list(range(len(pool))), []
+    for _ in range(min(count, len(pool))):
+        gains = [sum(often[key] * share for key, share in parts[i].items() if key not in known) for i in waiting]
+        best = waiting.pop(gains.index(max(gains)))
+        known |= set(parts[best])
+        chosen.append(pool[best])
+    return chosen
+
+
+def _prepare(bench: Bench, spec: ArchSpec, num_classes: int, in_chans: int, log: ProgressLog) -> None:
+    """Load `spec` into `bench` under its digest and profile it, or note why the runtime cannot run it."""
+    name = spec.digest
+    try:
+        network = spec.deployed().build(num_classes, in_chans, seed=0)
+        bench.add(name, network, (1, in_chans, spec.resolution, spec.resolution))
+        if name not in log.profiles:
+            ms = bench.visit(name, samples=1)[0].ms
+            runs = min(max(int(_PROFILE_SECONDS * 1000 / ms), _LEAST_PROFILE_RUNS), _MOST_PROFILE_RUNS)
+            nodes = bench.profile(name, runs)
+            log.add_profile(
+                name, None if nodes is None else share_out(nodes, spec_kernels(spec, num_classes, in_chans))
+            )
+    except MeasurementError as error:
+        log.add_failure(name, str(error))
+
+
+def _observation(
+    spec: ArchSpec, measured: Measurement, profile: Profile | None, drawn: bool, num_classes: int, in_chans: int
+) -> Observation:
+    return Observation(
+        spec=spec,
+        in_chans=in_chans,
+        num_classes=num_classes,
+        ms=measured.median_ms,
+        reference_ms=measured.reference_ms,
+        cost=measured.cost,
+        low=measured.low_ms / measured.reference_ms,
+        high=measured.high_ms / measured.reference_ms,
+        samples=measured.samples,
+        rejected=measured.rejected,
+        drawn=drawn,
+        profile=profile,
+    )

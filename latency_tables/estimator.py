@@ -1,16 +1,22 @@
 """From measured networks to the latency of one never measured.
 
-A network's cost is a sum over its kernels: by class of kernel so much for each, for each multiply-add, value read,
-value written and weight; where the runtime offers a profile, also the profiled cost of its convolutions; plus a
-constant. The coefficients are fitted to whole measured networks and are never negative, so that a larger network is
-never cheaper. Convolutions that no measured network had are estimated from those that had them: by a sum of the same
-kind, times what a forest over their shapes knows of the sum's error.
+Where the runtime offers a profile, the measured cost of each network is shared out to its kernels: the profiler's own
+time for each node is taken off, and what remains adds up to the network. A new network is then the sum of
+
+- its convolutions: the median over the networks that had the same one, or an estimate where none had. The estimate is
+  a sum by class of kernel, so much for each, for each multiply-add, value read, value written and weight, times what a
+  forest over the shapes knows of that sum's error; channels filled up to the runtime's blocks are among the shapes, so
+  the staircase is learned;
+- everything else: a sum by class of operation, fitted to what the measured networks spent on it.
+
+Without a profile one sum by class is fitted to whole networks. No coefficient is negative: a larger network is never
+cheaper.
 """
 
 import math
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from scipy.optimize import nnls
@@ -18,118 +24,148 @@ from sklearn.ensemble import ExtraTreesRegressor
 
 from latency_tables.kernels import Kernel, Placed, spec_kernels
 from latency_tables.observation import Observation
+from latency_tables.profiles import Shares, share_costs
 
-LEARNED = ("conv", "linear")  # kernels that have weights
-_TREES = 32
+_TREES = 48
+_UNKNOWN_DOUBT = 0.5  # relative, of an operation that no measured network had
+_SUM_DOUBT = 0.05  # relative, of a kernel estimated without a profile
 
 
-@dataclass(frozen=True)
-class Cost:
-    """Estimated cost of a network, in units of the reference network, and how much of it was measured.
+class Cost(NamedTuple):
+    """Estimated cost of a network or a part of one, in units of the reference network; costs of parts add up.
 
     Attributes:
-        coverage: share of the convolutions' cost that stands on measured kernels.
+        known: what of `value` stands on kernels that were measured.
+        doubt: how far the estimated kernels may be off, added up.
     """
 
     value: float
-    coverage: float
+    known: float
+    doubt: float
+
+    def __add__(self, other: "Cost") -> "Cost":  # type: ignore[override]
+        return Cost(self.value + other.value, self.known + other.known, self.doubt + other.doubt)
 
 
 class Estimator:
     """Predicts the cost of networks out of observations; made anew from them each time a table is loaded."""
 
     def __init__(self, observations: Sequence[Observation]) -> None:
-        kernels = [spec_kernels(o.spec, o.num_classes, o.in_chans) for o in observations]
-        self._measured = _mean_costs(observations)
-        self._profile = _fit_profile(self._measured, kernels)
-        self._guessed: dict[str, float] = {}
-        self._sum = _Sum([self._features(placed)[0] for placed in kernels], [o.cost for o in observations])
+        networks = [spec_kernels(o.spec, o.num_classes, o.in_chans) for o in observations]
+        shares = share_costs(observations)
+        self.kernels = kernel_costs(shares)
+        self._known_ops = {_name_of(p.kernel) for placed in networks for p in placed}
+        self._estimated: dict[str, tuple[float, float]] = {}
+        self._shapes: _Shapes | None = None
+        if self.kernels:
+            by_key = {p.kernel.key: p.kernel for placed in networks for p in placed if p.kernel.key in self.kernels}
+            self._shapes = _Shapes(list(by_key.values()), [self.kernels[key].median for key in by_key])
+        rows = [_total(self._row(p.kernel) for p in placed) | {"constant": 1.0} for placed in networks]
+        targets = [
+            o.cost if share is None else max(share.rest, 1e-3 * o.cost)
+            for o, share in zip(observations, shares, strict=True)
+        ]
+        self._sum = _Sum(rows, targets)
+        self.constant = Cost(self._sum.of({"constant": 1.0}), self._sum.of({"constant": 1.0}), 0.0)
 
-    def cost(self, placed: tuple[Placed, ...]) -> Cost:
+    def part(self, placed: Iterable[Placed]) -> Cost:
+        """Return the cost of the kernels of a part; a network is its parts and `constant`."""
+        kernels = [p.kernel for p in placed]
+        self._estimate(k for k in kernels if k.has_weights)
+        return sum((self._kernel(kernel) for kernel in kernels), Cost(0.0, 0.0, 0.0))
+
+    def cost(self, placed: Iterable[Placed]) -> Cost:
         """Return the cost of a network of these kernels."""
-        features, coverage = self._features(placed)
-        return Cost(self._sum.of(features), coverage)
+        return self.part(placed) + self.constant
 
-    def kernel_costs(self, kernels: Iterable[Kernel]) -> dict[str, tuple[float, bool]]:
-        """Return the profiled cost of convolutions by key, and whether it was measured; the others are estimated."""
-        wanted = {kernel.key: kernel for kernel in kernels}
-        unknown = {key: k for key, k in wanted.items() if key not in self._measured and key not in self._guessed}
-        if unknown and self._profile is not None:
-            self._guessed |= dict(zip(unknown, self._profile.costs(list(unknown.values())), strict=True))
-        known = self._guessed | self._measured
-        return {key: (known.get(key, 0.0), key in self._measured) for key in wanted}
+    def _kernel(self, kernel: Kernel) -> Cost:
+        beside = self._sum.of(self._row(kernel))
+        if not kernel.has_weights or self._shapes is None:
+            if _name_of(kernel) in self._known_ops:
+                return Cost(beside, beside, 0.0 if self._shapes else _SUM_DOUBT * beside)
+            beside = self._sum.of(self._row(Kernel("add", kernel.in_shape, kernel.out_shape)))
+            return Cost(beside, 0.0, _UNKNOWN_DOUBT * beside)
+        if kernel.key in self.kernels:
+            value = self.kernels[kernel.key].median + beside
+            return Cost(value, value, 0.0)
+        value, doubt = self._estimated[kernel.key]
+        return Cost(value + beside, beside, doubt)
 
-    def _features(self, placed: tuple[Placed, ...]) -> tuple[dict[str, float], float]:
-        features: dict[str, float] = defaultdict(float)
-        features["constant"] = 1.0
-        costs = self.kernel_costs(p.kernel for p in placed if p.kernel.op in LEARNED)
-        known = 0.0
-        for kernel in (p.kernel for p in placed):
-            _count(features, kernel)
-            if kernel.op in LEARNED:
-                cost, measured = costs[kernel.key]
-                features["profiled"] += cost
-                known += cost if measured else 0.0
-        return features, known / features["profiled"] if features["profiled"] else 0.0
+    def _estimate(self, kernels: Iterable[Kernel]) -> None:
+        unknown = {k.key: k for k in kernels if k.key not in self.kernels and k.key not in self._estimated}
+        if unknown and self._shapes is not None:
+            self._estimated |= dict(zip(unknown, self._shapes.costs(list(unknown.values())), strict=True))
+
+    def _row(self, kernel: Kernel) -> dict[str, float]:
+        """Return what the sum is linear in; a profiled kernel only adds what the runtime does beside it."""
+        if self._shapes is None or not kernel.has_weights:
+            return _amounts(kernel)
+        return _beside(kernel)
+
+
+class KernelCost(NamedTuple):
+    """Cost of one kernel in the networks that had it: median, lowest and highest, and in how many."""
+
+    median: float
+    low: float
+    high: float
+    networks: int
+
+
+def kernel_costs(shares: Iterable[Shares | None]) -> dict[str, KernelCost]:
+    """Return the cost of every profiled kernel by its key."""
+    costs: dict[str, list[float]] = defaultdict(list)
+    for share in shares:
+        for key, cost in share.kernels.items() if share else ():
+            costs[key].append(cost)
+    return {key: KernelCost(float(np.median(v)), min(v), max(v), len(v)) for key, v in costs.items()}
 
 
 class _Sum:
     """Non-negative coefficients whose sum over features is nearest to `targets`, relative errors squared."""
 
     def __init__(self, rows: Sequence[Mapping[str, float]], targets: Sequence[float]) -> None:
-        self._names = sorted({name for row in rows for name in row})
-        matrix, target = self._matrix(rows), np.array(targets)
-        self._coefficients = nnls(matrix / target[:, None], np.ones(len(target)))[0]
-
-    def _matrix(self, rows: Sequence[Mapping[str, float]]) -> np.ndarray:
-        return np.array([[row.get(name, 0.0) for name in self._names] for row in rows])
+        names = sorted({name for row in rows for name in row})
+        matrix, target = np.array([[row.get(name, 0.0) for name in names] for row in rows]), np.array(targets)
+        self._coefficients = dict(zip(names, nnls(matrix / target[:, None], np.ones(len(target)))[0], strict=True))
 
     def of(self, row: Mapping[str, float]) -> float:
-        """Return the sum for one row of features."""
-        return float((self._matrix([row]) @ self._coefficients)[0])
+        """Return the sum for one row of features; unknown ones count nothing."""
+        return float(sum(self._coefficients.get(name, 0.0) * amount for name, amount in row.items()))
 
 
-class _Profile:
-    """Estimates the profiled cost of single kernels from their shapes."""
+class _Shapes:
+    """Estimates the cost of single kernels from their shapes."""
 
     def __init__(self, kernels: Sequence[Kernel], costs: Sequence[float]) -> None:
-        rows = [_kernel_row(kernel) for kernel in kernels]
-        self._sum = _Sum(rows, costs)
+        self._sum = _Sum([_amounts(kernel) for kernel in kernels], costs)
         error = [math.log(cost / self._base(kernel)) for kernel, cost in zip(kernels, costs, strict=True)]
         self._forest = ExtraTreesRegressor(_TREES, min_samples_leaf=2, random_state=0)
         self._forest.fit([_shape_features(kernel) for kernel in kernels], error)
 
     def _base(self, kernel: Kernel) -> float:
-        return max(self._sum.of(_kernel_row(kernel)), 1e-6)
+        return max(self._sum.of(_amounts(kernel)), 1e-6)
 
-    def costs(self, kernels: Sequence[Kernel]) -> list[float]:
-        """Return the estimated cost of each kernel."""
-        errors = np.exp(self._forest.predict([_shape_features(kernel) for kernel in kernels]))
-        return [self._base(kernel) * float(error) for kernel, error in zip(kernels, errors, strict=True)]
-
-
-def _kernel_row(kernel: Kernel) -> dict[str, float]:
-    row: dict[str, float] = defaultdict(float)
-    _count(row, kernel)
-    return row
+    def costs(self, kernels: Sequence[Kernel]) -> list[tuple[float, float]]:
+        """Return the estimated cost of each kernel and how far the trees of the forest disagree about it."""
+        features = np.array([_shape_features(kernel) for kernel in kernels], dtype=np.float32)
+        trees = np.array([tree.predict(features) for tree in self._forest.estimators_])
+        values = [self._base(k) * math.exp(error) for k, error in zip(kernels, trees.mean(axis=0), strict=True)]
+        return [(value, value * float(spread)) for value, spread in zip(values, trees.std(axis=0), strict=True)]
 
 
-def _count(features: dict[str, float], kernel: Kernel) -> None:
-    """Add what `kernel` does to the sums by class that a network's cost is linear in."""
-    amounts = {"count": 1.0, "written": kernel.out_elements / 1e4}
-    if kernel.op not in LEARNED:
-        name = kernel.op
-    else:
-        name = _class_of(kernel)
-        amounts |= {"read": kernel.in_elements / 1e4, "macs": kernel.macs / 1e6, "weights": kernel.weights / 1e5}
-        if kernel.act not in ("none", "relu"):
-            features[f"{kernel.act} count"] += 1
-            features[f"{kernel.act} written"] += kernel.out_elements / 1e4
-    for what, amount in amounts.items():
-        features[f"{name} {what}"] += amount
+def _total(rows: Iterable[Mapping[str, float]]) -> dict[str, float]:
+    total: dict[str, float] = defaultdict(float)
+    for row in rows:
+        for name, amount in row.items():
+            total[name] += amount
+    return dict(total)
 
 
-def _class_of(kernel: Kernel) -> str:
+def _name_of(kernel: Kernel) -> str:
+    """Return the class of a kernel: kernels of one class share coefficients."""
+    if not kernel.has_weights:
+        return kernel.op
     if kernel.out_shape[1:] == (1, 1):
         return "vector"
     if kernel.groups > 1:
@@ -137,20 +173,23 @@ def _class_of(kernel: Kernel) -> str:
     return "pointwise" if kernel.sides == (1, 1) else "dense"
 
 
-def _mean_costs(observations: Iterable[Observation]) -> dict[str, float]:
-    costs: dict[str, list[float]] = defaultdict(list)
-    for observation in observations:
-        for key, cost in observation.kernels.items():
-            costs[key].append(cost)
-    return {key: float(np.median(values)) for key, values in costs.items()}
+def _amounts(kernel: Kernel) -> dict[str, float]:
+    """Return what a kernel does, by class."""
+    name, amounts = _name_of(kernel), _beside(kernel)
+    if kernel.has_weights:
+        amounts[f"{name} read"] = kernel.in_elements / 1e4
+        amounts[f"{name} macs"] = kernel.macs / 1e6
+        amounts[f"{name} weights"] = kernel.weights / 1e5
+    return amounts
 
 
-def _fit_profile(measured: Mapping[str, float], networks: Iterable[tuple[Placed, ...]]) -> _Profile | None:
-    """Return the estimator of kernels that were not measured; None where the runtime offers no profile."""
-    by_key = {p.kernel.key: p.kernel for placed in networks for p in placed if p.kernel.key in measured}
-    if not by_key:
-        return None
-    return _Profile(list(by_key.values()), [max(measured[key], 1e-6) for key in by_key])
+def _beside(kernel: Kernel) -> dict[str, float]:
+    """Return what a runtime may do beside a convolution: call it, reorder its output, apply its activation."""
+    name, written = _name_of(kernel), kernel.out_elements / 1e4
+    amounts = {f"{name} count": 1.0, f"{name} written": written}
+    if kernel.act not in ("none", "relu"):
+        amounts |= {f"{kernel.act} count": 1.0, f"{kernel.act} written": written}
+    return amounts
 
 
 def _shape_features(kernel: Kernel) -> list[float]:

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from zoo import ArchSpec, BlockSpec
+from zoo import ArchSpec, BlockSpec, HeadSpec
 from zoo.blocks.layers import set_same_padding
 from zoo.features import feature_points
 
@@ -63,6 +63,11 @@ class Kernel:
         return f"{self.op} {arrow} {window} s{self.stride} g{self.groups} {self.act}"
 
     @property
+    def has_weights(self) -> bool:
+        """Whether it is a convolution or a linear layer."""
+        return self.op in ("conv", "linear")
+
+    @property
     def out_elements(self) -> int:
         """Values that the kernel writes."""
         c, h, w = self.out_shape
@@ -77,7 +82,7 @@ class Kernel:
     @property
     def weights(self) -> int:
         """Learned values of a convolution or linear layer, 0 for the others."""
-        if self.op not in ("conv", "linear"):
+        if not self.has_weights:
             return 0
         return self.out_shape[0] * self.in_shape[0] // self.groups * self.sides[0] * self.sides[1]
 
@@ -204,17 +209,55 @@ def block_kernels(
 
 
 @lru_cache(maxsize=4096)
-def spec_kernels(spec: ArchSpec, num_classes: int = 10, in_chans: int = 3) -> tuple[Placed, ...]:
-    """Return the kernels of a network, in the form that is shipped, at its own resolution; the head last."""
+def head_kernels(head: HeadSpec, in_shape: Shape, maps: tuple[Shape, ...], num_classes: int) -> tuple[Placed, ...]:
+    """Return the kernels of a head for the last feature map, or for all of `maps` where it takes them."""
+    module = head.build(in_shape[0], num_classes, [chans for chans, *_ in maps])
+    inputs = maps if head.takes_features else (in_shape,)
+    return trace_module(module, *inputs, as_list=head.takes_features)
+
+
+@dataclass(frozen=True)
+class Part:
+    """A block or the head of a network with its input: what one look-up of its latency needs.
+
+    Attributes:
+        image_shape: of the image, for a block that sees it; `maps` the feature maps, for a head that takes them.
+    """
+
+    spec: BlockSpec | HeadSpec
+    in_shape: Shape
+    same_padding: bool = False
+    image_shape: Shape | None = None
+    maps: tuple[Shape, ...] = ()
+    num_classes: int = 0
+
+    @property
+    def kernels(self) -> tuple[Placed, ...]:
+        """Its kernels in order; paths start inside the part."""
+        if isinstance(self.spec, HeadSpec):
+            return head_kernels(self.spec, self.in_shape, self.maps, self.num_classes)
+        return block_kernels(self.spec, self.in_shape, self.same_padding, self.image_shape)
+
+
+def spec_parts(spec: ArchSpec, num_classes: int = 10, in_chans: int = 3) -> list[Part]:
+    """Return the parts of a network, in the form that is shipped, at its own resolution; the head last."""
     spec = spec.deployed()
     image: Shape = (in_chans, spec.resolution, spec.resolution)
-    shape, placed = image, list[Placed]()
-    for index, (block, out_shape) in enumerate(zip(spec.blocks, spec.shapes, strict=True)):
-        inside = block_kernels(block, shape, spec.padding == "same", image if block.takes_image else None)
-        placed += [Placed(f"blocks.{index}.{p.module}".rstrip("."), p.kernel) for p in inside]
+    shape, parts = image, list[Part]()
+    for block, out_shape in zip(spec.blocks, spec.shapes, strict=True):
+        parts.append(Part(block, shape, spec.padding == "same", image if block.takes_image else None))
         shape = out_shape
-    maps = [spec.shapes[point.index] for point in feature_points(spec)]
-    head = spec.head.build(shape[0], num_classes, [chans for chans, *_ in maps])
-    inputs = maps if spec.head.takes_features else [shape]
-    in_head = trace_module(head, *inputs, as_list=spec.head.takes_features)
-    return (*placed, *(Placed(f"head.{p.module}".rstrip("."), p.kernel) for p in in_head))
+    maps = tuple(spec.shapes[point.index] for point in feature_points(spec)) if spec.head.takes_features else ()
+    parts.append(Part(spec.head, shape, maps=maps, num_classes=num_classes))
+    return parts
+
+
+def spec_kernels(spec: ArchSpec, num_classes: int = 10, in_chans: int = 3) -> tuple[Placed, ...]:
+    """Return the kernels of a network, in the form that is shipped, at its own resolution; the head last."""
+    *blocks, head = spec_parts(spec, num_classes, in_chans)
+    placed = [
+        Placed(f"blocks.{index}.{p.module}".rstrip("."), p.kernel)
+        for index, part in enumerate(blocks)
+        for p in part.kernels
+    ]
+    return (*placed, *(Placed(f"head.{p.module}".rstrip("."), p.kernel) for p in head.kernels))

@@ -93,7 +93,7 @@ def time_in_turns(
     seconds_each: float,
     min_visits: int = MIN_VISITS,
     known: Mapping[str, Sequence[Paired]] | None = None,
-    on_visit: Callable[[str, list[Paired]], None] | None = None,
+    on_visit: Callable[[str, list[Paired], bool], None] | None = None,
 ) -> dict[str, list[Paired]]:
     """Return the samples of each network of `bench`, taken in rounds so that drift of the machine meets all alike.
 
@@ -102,11 +102,11 @@ def time_in_turns(
 
     Args:
         known: samples of an earlier, interrupted call; these count.
-        on_visit: called with a network's name and its new samples.
+        on_visit: called with a network's name, its new samples, and whether they were the last.
     """
     samples = {name: list((known or {}).get(name, ())) for name in names}
     spent = dict.fromkeys(names, 0.0)
-    waiting = [name for name in names if not is_settled(samples[name], min_visits)]
+    waiting = list(names)
     while waiting:
         for name in list(waiting):
             started = time.perf_counter()
@@ -118,9 +118,10 @@ def time_in_turns(
                 continue
             spent[name] += time.perf_counter() - started
             samples[name] += taken
+            finished = spent[name] >= seconds_each or is_settled(samples[name], min_visits)
             if on_visit:
-                on_visit(name, taken)
-            if spent[name] >= seconds_each or is_settled(samples[name], min_visits):
+                on_visit(name, taken, finished)
+            if finished:
                 waiting.remove(name)
     return samples
 

@@ -2,30 +2,27 @@
 
 import hashlib
 import json
-from collections.abc import Sequence
+import math
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, NamedTuple
 
-import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
-from scipy.stats import kendalltau
-from sklearn.model_selection import KFold
 
 from latency_tables.device import Device
 from latency_tables.errors import TableError
-from latency_tables.estimator import Estimator
-from latency_tables.kernels import spec_kernels
+from latency_tables.estimator import Cost, Estimator
+from latency_tables.kernels import Part, spec_parts
 from latency_tables.observation import Observation
+from latency_tables.validation import Validation, doubt
 from zoo import ArchSpec
 from zoo.files import write_atomic
 from zoo.spec import one_line
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 MIN_NETWORKS = 10
 MAX_BYTES = 64 * 2**20
-_FOLDS = 5
 
 
 @dataclass(frozen=True)
@@ -43,25 +40,29 @@ class Estimate:
     coverage: float
 
 
-class Validation(BaseModel):
-    """How predictions for networks left out of the fit compare with their measurements.
+class KernelRow(NamedTuple):
+    """A kernel in the networks that had it.
 
     Attributes:
-        mape: mean absolute error, relative; `worst` the largest.
-        within_5, within_10: shares of networks within 5 and 10 %.
-        low_ratio, high_ratio: 5 % and 95 % quantiles of measured / predicted.
+        executed: how the runtime executed it.
+        ms, low_ms, high_ms: median, lowest and highest of `networks` networks, milliseconds.
     """
+
+    key: str
+    executed: str
+    ms: float
+    low_ms: float
+    high_ms: float
+    networks: int
+
+
+class Failure(BaseModel):
+    """A network that the runtime could not run, and why."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    networks: int
-    mape: float
-    within_5: float
-    within_10: float
-    worst: float
-    kendall_tau: float
-    low_ratio: float
-    high_ratio: float
+    spec: ArchSpec
+    reason: str
 
 
 class LatencyTable(BaseModel):
@@ -75,7 +76,7 @@ class LatencyTable(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", ignored_types=(cached_property,))
 
-    schema_version: Literal[1] = SCHEMA_VERSION
+    schema_version: Literal[2] = SCHEMA_VERSION
     created: str
     space: str
     device: Device
@@ -83,48 +84,52 @@ class LatencyTable(BaseModel):
     num_classes: int
     reference_ms: Annotated[float, Field(gt=0)]
     observations: Annotated[tuple[Observation, ...], Field(min_length=MIN_NETWORKS, max_length=10_000)]
+    failures: Annotated[tuple[Failure, ...], Field(max_length=10_000)]
     validation: Validation
 
     @cached_property
     def _estimator(self) -> Estimator:
         return Estimator(self.observations)
 
+    @cached_property
+    def _part_costs(self) -> dict[Part, Cost]:
+        return {}
+
+    def part_cost(self, part: Part) -> Cost:
+        """Return the cost of a block or a head; a network is its parts and `constant_cost`."""
+        cost = self._part_costs.get(part)
+        if cost is None:
+            cost = self._part_costs[part] = self._estimator.part(part.kernels)
+        return cost
+
+    @property
+    def constant_cost(self) -> Cost:
+        """What a network costs besides its parts."""
+        return self._estimator.constant
+
     def predict(self, spec: ArchSpec) -> Estimate:
         """Return the latency of `spec` at its own resolution on the table's device; nothing is measured."""
-        cost = self._estimator.cost(spec_kernels(spec, self.num_classes, self.in_chans))
-        ms = cost.value * self.reference_ms
-        # kernels that were never measured cost twice the doubt
-        doubt = 2.0 - cost.coverage
-        low = 1 - (1 - self.validation.low_ratio) * doubt
-        high = 1 + (self.validation.high_ratio - 1) * doubt
-        return Estimate(ms, ms * max(low, 0.0), ms * high, cost.coverage)
+        parts = spec_parts(spec, self.num_classes, self.in_chans)
+        return self.estimate(sum(map(self.part_cost, parts), self.constant_cost))
+
+    def estimate(self, cost: Cost) -> Estimate:
+        """Return the latency that a cost stands for, with its interval."""
+        ms, factor = cost.value * self.reference_ms, math.exp(self.validation.width * doubt(cost))
+        return Estimate(ms, ms / factor, ms * factor, min(cost.known / cost.value, 1.0))
+
+    def kernels(self) -> list[KernelRow]:
+        """Return the measured kernels, the dearest first."""
+        executed = {key: how for o in self.observations if o.profile for key, how in o.profile.executed.items()}
+        rows = [
+            KernelRow(key, executed[key], *(cost * self.reference_ms for cost in found[:3]), found.networks)
+            for key, found in self._estimator.kernels.items()
+        ]
+        return sorted(rows, key=lambda row: -row.ms)
 
     def save(self, path: str | Path) -> None:
         """Write the table as one JSON file with a checksum; atomic."""
         body = self.model_dump(mode="json")
         write_atomic(Path(path), json.dumps({"checksum": _checksum(body), "table": body}, indent=1))
-
-
-def validate(observations: Sequence[Observation]) -> Validation:
-    """Return how an estimator made of four fifths of `observations` predicts the others, for each fifth."""
-    measured = np.array([o.cost for o in observations])
-    predicted = np.empty(len(observations))
-    for train, test in KFold(min(_FOLDS, len(observations)), shuffle=True, random_state=0).split(measured):
-        estimator = Estimator([observations[i] for i in train])
-        for index in test:
-            o = observations[index]
-            predicted[index] = estimator.cost(spec_kernels(o.spec, o.num_classes, o.in_chans)).value
-    errors, ratios = np.abs(predicted / measured - 1), measured / predicted
-    return Validation(
-        networks=len(observations),
-        mape=float(errors.mean()),
-        within_5=float((errors <= 0.05).mean()),
-        within_10=float((errors <= 0.1).mean()),
-        worst=float(errors.max()),
-        kendall_tau=float(kendalltau(predicted, measured).statistic),
-        low_ratio=min(1.0, float(np.quantile(ratios, 0.05))),
-        high_ratio=max(1.0, float(np.quantile(ratios, 0.95))),
-    )
 
 
 def load_table(path: str | Path) -> LatencyTable:

@@ -21,8 +21,6 @@ from latency_tables.machine import machine_facts, machine_state
 from latency_tables.runtimes import Runtime, Session, get_runtime
 from latency_tables.sampling import Timer
 
-_PACE_RUNS_SECONDS = 0.0005
-
 
 class Worker:
     """Holds the sessions of one runtime and does what the requests say.
@@ -61,10 +59,9 @@ class Worker:
             taken.append([*dataclasses.astuple(timer.sample()), *theirs])
         return taken
 
-    def profile(self, name: str, reference: str, runs: int) -> list[dict[str, Any]] | None:
-        """Return the runtime's cost of each node, paced by the reference; None where it offers no profile."""
-        pace = Timer(self._sessions[reference], sample_seconds=_PACE_RUNS_SECONDS)
-        nodes = self._sessions[name].profile(runs, lambda: pace.sample().ms)
+    def profile(self, name: str, runs: int) -> list[dict[str, Any]] | None:
+        """Return the runtime's time of each node; None where it offers no profile."""
+        nodes = self._sessions[name].profile(runs)
         return None if nodes is None else [dataclasses.asdict(node) for node in nodes]
 
 
@@ -118,7 +115,7 @@ def _answer(worker: Worker, request: dict[str, Any], requests: BinaryIO, folder:
     if what == "visit":
         return worker.visit(name, request["reference"], request["samples"])
     if what == "profile":
-        return worker.profile(name, request["reference"], request["runs"])
+        return worker.profile(name, request["runs"])
     if what == "unload":
         return worker.unload(name)
     raise MeasurementError(f"unknown request {what!r}")

@@ -64,9 +64,9 @@ class WorkerProcess:
         """Return `samples` times [ms, disturbed, ms of the reference, disturbed], taken in turns."""
         return self._ask({"do": "visit", "name": name, "reference": reference, "samples": samples})
 
-    def profile(self, name: str, reference: str, runs: int) -> list[NodeTime] | None:
-        """Return the runtime's cost of each node, paced by the reference; None where it offers no profile."""
-        nodes = self._ask({"do": "profile", "name": name, "reference": reference, "runs": runs})
+    def profile(self, name: str, runs: int) -> list[NodeTime] | None:
+        """Return the runtime's time of each node; None where it offers no profile."""
+        nodes = self._ask({"do": "profile", "name": name, "runs": runs})
         if nodes is None:
             return None
         return [
@@ -76,7 +76,7 @@ class WorkerProcess:
                 module=node["module"],
                 inputs=tuple(map(tuple, node["inputs"])),
                 outputs=tuple(map(tuple, node["outputs"])),
-                cost=node["cost"],
+                ms=node["ms"],
             )
             for node in nodes
         ]

@@ -7,7 +7,7 @@ or the zoo at the top of a file, and `load` and sessions import nothing but the 
 """
 
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
@@ -34,7 +34,7 @@ class NodeTime:
         executed: how it was executed, layout and implementation as far as the runtime tells (`Conv nchwc`).
         module: path of the module that it comes from, "" where the runtime made it up (layout changes).
         inputs, outputs: shapes as the runtime has them, in its own layout; () where it does not tell.
-        cost: mean over the runs of its milliseconds divided by the pace of that moment.
+        ms: typical milliseconds of one run, with what the profiler itself takes.
     """
 
     op: str
@@ -42,7 +42,7 @@ class NodeTime:
     module: str
     inputs: tuple[tuple[int, ...], ...]
     outputs: tuple[tuple[int, ...], ...]
-    cost: float
+    ms: float
 
 
 class Session(Protocol):
@@ -55,11 +55,8 @@ class Session(Protocol):
         """Return class scores (N, classes) of images (N, C, H, W) float32."""
         ...
 
-    def profile(self, runs: int, pace: Callable[[], float]) -> list[NodeTime] | None:
-        """Return the runtime's own cost of each node over `runs` runs, in order; None where it offers no profile.
-
-        `pace` is called beside every run: milliseconds that the reference network takes just then.
-        """
+    def profile(self, runs: int) -> list[NodeTime] | None:
+        """Return the time of each node over `runs` runs, in order; None where the runtime offers no profile."""
 
 
 class Runtime(Protocol):
@@ -128,6 +125,12 @@ def random_images(input_shape: InputShape, count: int = _RANDOM_CALIBRATION_IMAG
     """Return `count` batches of normally distributed values, the same each time: what speed needs for calibration."""
     images = np.random.default_rng(0).standard_normal((count, *input_shape), dtype=np.float32)
     return list(images)
+
+
+def typical_ms(durations: Sequence[float]) -> float:
+    """Return the mean of the middle three fifths: profilers count whole microseconds, which a median would keep."""
+    ordered, cut = sorted(durations), len(durations) // 5
+    return float(np.mean(ordered[cut : len(ordered) - cut]))
 
 
 def open_session(

@@ -4,7 +4,7 @@ import importlib.metadata
 import json
 import tempfile
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,12 +12,12 @@ import numpy as np
 
 from latency_tables.errors import MeasurementError
 from latency_tables.machine import has_vnni
-from latency_tables.runtimes import RUNTIMES, InputShape, NodeTime
+from latency_tables.runtimes import RUNTIMES, InputShape, NodeTime, typical_ms
 
 if TYPE_CHECKING:
     from torch import nn
 
-_PROFILE_BURST = 3
+_WARM_UP_RUNS = 3
 
 
 class OnnxRuntimeSession:
@@ -39,17 +39,13 @@ class OnnxRuntimeSession:
         chunks = [images[i : i + batch] for i in range(0, len(images), batch)]
         return np.concatenate([np.asarray(self._session.run(None, {self._name: chunk})[0]) for chunk in chunks])
 
-    def profile(self, runs: int, pace: Callable[[], float]) -> list[NodeTime]:
-        paces = []
+    def profile(self, runs: int) -> list[NodeTime]:
         with tempfile.TemporaryDirectory() as folder:
             session = _open(self._model, self._threads, profile_prefix=f"{folder}/profile")
-            for _ in range(runs):
-                before = pace()
-                for _ in range(_PROFILE_BURST):  # the first runs after the reference find cold caches
-                    session.run(None, {self._name: self._example})
-                paces.append((before + pace()) / 2)
+            for _ in range(_WARM_UP_RUNS + runs):
+                session.run(None, {self._name: self._example})
             events = json.loads(Path(session.end_profiling()).read_text())
-        return _node_times(events, paces)
+        return _node_times(events)
 
 
 def _open(model: bytes, threads: int, profile_prefix: str | None = None) -> Any:
@@ -68,8 +64,8 @@ def _open(model: bytes, threads: int, profile_prefix: str | None = None) -> Any:
         raise MeasurementError(f"onnxruntime cannot run it: {str(error).splitlines()[0]}") from error
 
 
-def _node_times(events: list[dict[str, Any]], paces: list[float]) -> list[NodeTime]:
-    """Return the cost of each node in order of execution: of each burst the last runs count, paced."""
+def _node_times(events: list[dict[str, Any]]) -> list[NodeTime]:
+    """Return the median time of each node in order of execution, the first runs left out."""
     durations: dict[str, list[float]] = defaultdict(list)
     nodes: dict[str, dict[str, Any]] = {}
     for event in events:
@@ -78,14 +74,11 @@ def _node_times(events: list[dict[str, Any]], paces: list[float]) -> list[NodeTi
             nodes.setdefault(event["name"], event["args"])
     times = []
     for name, args in nodes.items():
-        bursts = np.array(durations[name]).reshape(len(paces), _PROFILE_BURST)
-        costs = np.sort(bursts[:, 1:].mean(axis=1) / paces)
-        cut = len(costs) // 5
         inputs = tuple(tuple(shape) for entry in args["input_type_shape"] for shape in entry.values())
         outputs = tuple(tuple(shape) for entry in args["output_type_shape"] for shape in entry.values())
-        cost = float(costs[cut : len(costs) - cut].mean())
         executed = args["op_name"] + (" nchwc" if "_nchwc" in name else "")
-        times.append(NodeTime(args["op_name"], executed, module_path(name), inputs, outputs, cost))
+        ms = typical_ms(durations[name][_WARM_UP_RUNS:])
+        times.append(NodeTime(args["op_name"], executed, module_path(name), inputs, outputs, ms))
     return times
 
 
