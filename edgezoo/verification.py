@@ -5,12 +5,14 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, TypeAdapter
 
-from latency_tables import MeasurementError, get_runtime
-from latency_tables.measurement import one_core, summarize, time_sessions
+from latency_tables import MeasurementError
+from latency_tables.bench import Bench
+from latency_tables.measurement import common_reference_ms, summarize, time_in_turns
 from search import Candidate, SearchResult
 from zoo.files import write_atomic
 
 MOST = 12
+_SECONDS_EACH = 1.5
 
 
 class Verified(BaseModel):
@@ -48,22 +50,25 @@ def verify(
         known = _LIST.validate_json(path.read_bytes())
         if [v.trial for v in known] == [c.trial for c in candidates]:
             return known
-    backend = get_runtime(runtime, dtype)
-    sessions, timed = [], []
-    with one_core(threads):
+    timed: dict[str, Candidate] = {}
+    with Bench(runtime, dtype, threads) as bench:
         for candidate in candidates:
-            spec = candidate.spec
+            spec, name = candidate.spec, str(candidate.trial)
             network = spec.deployed().build(num_classes, in_chans, seed=0)
-            shape = (1, in_chans, spec.resolution, spec.resolution)
             try:
-                sessions.append(backend.prepare(network, shape, dtype=dtype, threads=threads))
-                timed.append(candidate)
+                bench.add(name, network, (1, in_chans, spec.resolution, spec.resolution))
+                timed[name] = candidate
             except MeasurementError:
                 continue
-        samples = time_sessions(sessions, max_seconds=6.0) if sessions else []
+        samples = time_in_turns(bench, list(timed), seconds_each=_SECONDS_EACH)
+    pace = common_reference_ms(samples.values())
     verified = [
-        Verified(trial=c.trial, predicted_ms=c.predicted_ms, measured_ms=summarize(taken).median_ms)
-        for c, taken in zip(timed, samples, strict=True)
+        Verified(
+            trial=timed[name].trial,
+            predicted_ms=timed[name].predicted_ms,
+            measured_ms=summarize(taken, reference_ms=pace).median_ms,
+        )
+        for name, taken in samples.items()
     ]
     write_atomic(path, _LIST.dump_json(verified, indent=1))
     return verified

@@ -1,5 +1,6 @@
 """Making a table: networks drawn from a space and chosen for their kernels, timed side by side and profiled."""
 
+import importlib.metadata
 import random
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -43,6 +44,7 @@ def build_table(
     threads: int = 1,
     networks: int = 120,
     also: Sequence[str | ArchSpec] = (),
+    batch: int = 1,
     in_chans: int = 3,
     num_classes: int = 10,
     seed: int = 0,
@@ -55,8 +57,8 @@ def build_table(
     """Measure networks on a device and return the table that predicts others like them.
 
     Args:
-        source: a space, of which `networks` are measured, half of them drawn at random, half chosen for the kernels that
-            the others lack; or names and specs, measured each.
+        source: a space, of which `networks` are measured, half of them drawn at random, half chosen for the kernels
+            that the others lack; or names and specs, measured each.
         also: names and specs measured beside those of a space.
         seconds_each: most time for the samples of one network.
         rounds: in which the networks are visited in turns.
@@ -77,6 +79,7 @@ def build_table(
             device=bench.device,
             space=space,
             seed=seed,
+            batch=batch,
             in_chans=in_chans,
             num_classes=num_classes,
             rounds=rounds,
@@ -93,7 +96,7 @@ def build_table(
 
         for digest, spec in specs.items():
             if digest not in log.failures and digest not in log.finished:
-                _prepare(bench, spec, num_classes, in_chans, log)
+                _prepare(bench, spec, plan, log)
             advance()
             if digest in log.failures or digest in log.finished:
                 advance()
@@ -123,8 +126,10 @@ def build_table(
     paces = sorted(o.reference_ms for o in observations)
     return LatencyTable(
         created=datetime.now(UTC).isoformat(timespec="seconds"),
+        edgezoo_version=importlib.metadata.version("edgezoo"),
         space=space,
         device=device_facts,
+        batch=batch,
         in_chans=in_chans,
         num_classes=num_classes,
         reference_ms=paces[len(paces) // 2],
@@ -177,19 +182,18 @@ def cover_kernels(
     return chosen
 
 
-def _prepare(bench: Bench, spec: ArchSpec, num_classes: int, in_chans: int, log: ProgressLog) -> None:
+def _prepare(bench: Bench, spec: ArchSpec, plan: Plan, log: ProgressLog) -> None:
     """Load `spec` into `bench` under its digest and profile it, or note why the runtime cannot run it."""
     name = spec.digest
     try:
-        network = spec.deployed().build(num_classes, in_chans, seed=0)
-        bench.add(name, network, (1, in_chans, spec.resolution, spec.resolution))
+        network = spec.deployed().build(plan.num_classes, plan.in_chans, seed=0)
+        bench.add(name, network, (plan.batch, plan.in_chans, spec.resolution, spec.resolution))
         if name not in log.profiles:
             ms = bench.visit(name, samples=1)[0].ms
             runs = min(max(int(_PROFILE_SECONDS * 1000 / ms), _LEAST_PROFILE_RUNS), _MOST_PROFILE_RUNS)
             nodes = bench.profile(name, runs)
-            log.add_profile(
-                name, None if nodes is None else share_out(nodes, spec_kernels(spec, num_classes, in_chans))
-            )
+            placed = spec_kernels(spec, plan.num_classes, plan.in_chans)
+            log.add_profile(name, None if nodes is None else share_out(nodes, placed))
     except MeasurementError as error:
         log.add_failure(name, str(error))
 

@@ -3,7 +3,7 @@
 import dataclasses
 import math
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -76,6 +76,13 @@ def summarize(samples: Sequence[Paired], *, reference_ms: float | None = None) -
         cost=median,
         reference_ms=unit,
     )
+
+
+def common_reference_ms(samples: Iterable[Sequence[Paired]]) -> float:
+    """Return the reference's median over the undisturbed samples of all networks: one unit to compare them in."""
+    every = [s for taken in samples for s in taken]
+    kept = [s.reference_ms for s in every if not s.disturbed] or [s.reference_ms for s in every]
+    return float(np.median(kept)) if kept else math.nan
 
 
 def _median_interval(values: np.ndarray) -> tuple[float, float]:

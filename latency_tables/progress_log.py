@@ -25,6 +25,7 @@ class Plan(BaseModel):
     device: Device
     space: str
     seed: int
+    batch: int
     in_chans: int
     num_classes: int
     rounds: int

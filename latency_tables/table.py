@@ -23,6 +23,7 @@ from zoo.spec import one_line
 SCHEMA_VERSION = 2
 MIN_NETWORKS = 10
 MAX_BYTES = 64 * 2**20
+_STRETCH = 2  # of the measured image sizes, as far as predictions go
 
 
 @dataclass(frozen=True)
@@ -70,7 +71,9 @@ class LatencyTable(BaseModel):
 
     Attributes:
         created: UTC time, ISO 8601.
+        edgezoo_version: that made it.
         space: what the measured networks were drawn from.
+        batch: images at a time.
         reference_ms: typical latency of the reference network, the unit of every cost.
     """
 
@@ -78,8 +81,10 @@ class LatencyTable(BaseModel):
 
     schema_version: Literal[2] = SCHEMA_VERSION
     created: str
+    edgezoo_version: str
     space: str
     device: Device
+    batch: Annotated[int, Field(ge=1)]
     in_chans: int
     num_classes: int
     reference_ms: Annotated[float, Field(gt=0)]
@@ -107,8 +112,36 @@ class LatencyTable(BaseModel):
         """What a network costs besides its parts."""
         return self._estimator.constant
 
-    def predict(self, spec: ArchSpec) -> Estimate:
-        """Return the latency of `spec` at its own resolution on the table's device; nothing is measured."""
+    @property
+    def input_format(self) -> tuple[int, int, int]:
+        """Images at a time, channels of an image, and classes of the head."""
+        return self.batch, self.in_chans, self.num_classes
+
+    @cached_property
+    def resolutions(self) -> tuple[int, int]:
+        """Smallest and largest image of the measured networks, in pixels."""
+        sizes = [o.spec.resolution for o in self.observations]
+        return min(sizes), max(sizes)
+
+    def predict(self, spec: ArchSpec, *, batch: int | None = None) -> Estimate:
+        """Return the latency of `spec` at its own resolution on the table's device; nothing is measured.
+
+        Raises TableError for a `batch` that is not the table's, and for images of less than half or more than twice
+        the size of those measured, about which the table knows nothing.
+        """
+        if batch not in (None, self.batch):
+            raise TableError(f"the table is of batch {self.batch}, not {batch}: build one with --batch {batch}")
+        smallest, largest = self.resolutions
+        if not smallest / _STRETCH <= spec.resolution <= largest * _STRETCH:
+            sizes = f"{smallest}" if smallest == largest else f"{smallest} to {largest}"
+            raise TableError(
+                f"the table is of images of {sizes} pixels, the network of {spec.resolution}: give another image size, "
+                "or build a table of networks of that size"
+            )
+        return self.predict_any(spec)
+
+    def predict_any(self, spec: ArchSpec) -> Estimate:
+        """Return the latency of `spec` however unlike the measured networks it is."""
         parts = spec_parts(spec, self.num_classes, self.in_chans)
         return self.estimate(sum(map(self.part_cost, parts), self.constant_cost))
 

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Protocol
 
 from latency_tables import LatencyTable, get_runtime, measure, this_device
-from latency_tables.measurement import one_core
 from model_compression.distillation.teacher import DEFAULT_TEACHER, Teacher, distillation_loss, get_teacher
 from model_compression.export.artifact import Accuracies, DeployArtifact, InputFormat, ModelCard
 from model_compression.export.onnx import evaluate_session, export_network
@@ -73,8 +72,7 @@ def compress(
     path = folder / "model.onnx"
     export_network(network, data, spec.resolution, steps.dtype, folder).replace(path)
     measured = measure(path, runtime=runtime, dtype=steps.dtype, threads=threads)
-    with one_core(threads):
-        session = backend.load(str(path), threads=threads)
+    session = backend.load(path, None, dtype=steps.dtype, threads=threads)
 
     def evaluate(images: ImageSet) -> Accuracies:
         shipped = evaluate_session(session, images, data, spec.resolution)

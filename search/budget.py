@@ -5,8 +5,8 @@ from typing import Any
 
 from latency_tables import LatencyTable
 from search.errors import BudgetError
+from search.space_latency import SpaceLatency
 from search.spaces import Space
-from zoo import SpecError
 
 _RANDOM_DRAWS = 200
 _MAX_WALK_STEPS = 2000
@@ -14,17 +14,9 @@ _MAX_WALK_STEPS = 2000
 Params = dict[str, Any]
 
 
-def predicted_ms(space: Space, params: Params, table: LatencyTable) -> float:
-    """Return the predicted latency of one set of choices; infinite where they make no network."""
-    try:
-        return table.predict(space.decode(params)).ms
-    except SpecError:
-        return float("inf")
-
-
-def fastest(space: Space, table: LatencyTable, start: Params) -> tuple[Params, float]:
+def fastest(space: Space, latency: SpaceLatency, start: Params) -> tuple[Params, float]:
     """Return the fastest choices found from `start` by changing one choice at a time for the better."""
-    best, best_ms = start, predicted_ms(space, start, table)
+    best, best_ms = start, latency.ms(start)
     improved = True
     while improved:
         improved = False
@@ -33,7 +25,7 @@ def fastest(space: Space, table: LatencyTable, start: Params) -> tuple[Params, f
                 if value == best[name]:
                     continue
                 changed = best | {name: value}
-                ms = predicted_ms(space, changed, table)
+                ms = latency.ms(changed)
                 if ms < best_ms:
                     best, best_ms, improved = changed, ms, True
     return best, best_ms
@@ -45,18 +37,18 @@ def feasible_params(space: Space, table: LatencyTable, budget_ms: float, count: 
     Random draws come first; where too few of them are fast enough, a random walk from the fastest network found
     fills up. Raises BudgetError, naming that network's latency, where even it is over the budget.
     """
-    rng = random.Random(seed)
+    rng, latency = random.Random(seed), SpaceLatency(space, table)
     drawn: list[tuple[float, Params]] = []
     chosen: list[Params] = []
     for _ in range(_RANDOM_DRAWS):
         params = space.sample_params(rng)
-        ms = predicted_ms(space, params, table)
+        ms = latency.ms(params)
         drawn.append((ms, params))
         if ms <= budget_ms and params not in chosen:
             chosen.append(params)
         if len(chosen) == count:
             return chosen
-    quickest, quickest_ms = fastest(space, table, min(drawn, key=lambda pair: pair[0])[1])
+    quickest, quickest_ms = fastest(space, latency, min(drawn, key=lambda pair: pair[0])[1])
     if quickest_ms > budget_ms:
         raise BudgetError(
             f"no network of space {space.name!r} is predicted within {budget_ms:g} ms; the fastest found takes "
@@ -70,7 +62,7 @@ def feasible_params(space: Space, table: LatencyTable, budget_ms: float, count: 
             break
         name, choices = rng.choice(list(space.parameters().items()))
         there = here | {name: rng.choice(choices)}
-        if predicted_ms(space, there, table) <= budget_ms:
+        if latency.ms(there) <= budget_ms:
             here = there
             if there not in chosen:
                 chosen.append(there)

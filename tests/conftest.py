@@ -24,7 +24,7 @@ def small_space() -> Space:
 @pytest.fixture(scope="session")
 def small_table(small_space: Space) -> LatencyTable:
     """A table of the small space, measured on this machine."""
-    return build_table(small_space, dtype="fp32", networks=12, in_chans=1, seconds_each=0.05)
+    return build_table(small_space, dtype="fp32", networks=24, in_chans=1, seconds_each=0.1, rounds=3)
 
 
 @pytest.fixture(scope="session")

@@ -182,3 +182,8 @@ class HeadSpec(_KindSpec):
 def with_option(spec: BlockSpec, **options: Any) -> BlockSpec:
     """Return `spec` with some options changed."""
     return BlockSpec(kind=spec.kind, out_chans=spec.out_chans, stride=spec.stride, options=dict(spec.options) | options)
+
+
+def deployed_block(spec: BlockSpec) -> BlockSpec:
+    """Return the form of a block that is shipped, where it is trained in another one."""
+    return with_option(spec, deployed=True) if has_option(spec.kind, "deployed") else spec

@@ -6,7 +6,16 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 
 from pydantic import BeforeValidator, Field, StrictInt, ValidationError, model_validator
 
-from zoo.block_spec import BlockSpec, FrozenSpec, HeadSpec, has_option, head_has_option, one_line, with_option
+from zoo.block_spec import (
+    BlockSpec,
+    FrozenSpec,
+    HeadSpec,
+    deployed_block,
+    has_option,
+    head_has_option,
+    one_line,
+    with_option,
+)
 from zoo.errors import SpecError
 from zoo.initialization import Scheme
 from zoo.shapes import output_shape
@@ -123,7 +132,7 @@ class ArchSpec(FrozenSpec):
 
     def deployed(self) -> "ArchSpec":
         """Return the form that is shipped, for blocks that are trained in another one (MobileOne, CondenseNet)."""
-        blocks = tuple(with_option(b, deployed=True) if has_option(b.kind, "deployed") else b for b in self.blocks)
+        blocks = tuple(map(deployed_block, self.blocks))
         head = self.head
         if head_has_option(head.kind, "deployed"):
             head = HeadSpec(kind=head.kind, options=dict(head.options) | {"deployed": True})

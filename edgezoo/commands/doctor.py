@@ -8,7 +8,7 @@ from edgezoo.commands.output import AsJson, print_json, print_table
 def doctor_command(as_json: AsJson = False) -> None:
     """Tell what this machine can run, and the command that installs the rest."""
     import latency_tables
-    from latency_tables.onnx_files import has_vnni
+    from latency_tables.machine import has_vnni
 
     device = latency_tables.this_device("torch", "fp32", 1)
     load = os.getloadavg()[0]

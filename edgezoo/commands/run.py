@@ -35,7 +35,7 @@ def run_command(
     """
     from edgezoo.run import run, summary
     from edgezoo.settings import RunSettings
-    from latency_tables.device import available_cores
+    from latency_tables.machine import available_cores
     from zoo.spec import one_line
 
     try:

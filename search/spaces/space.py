@@ -87,22 +87,33 @@ class Space(BaseModel):
 
     def decode(self, params: Params) -> ArchSpec:
         """Return the network of one value for each parameter; raises SpecError where the values do not fit."""
-        stem_act = params["stage0_act"]
-        blocks = [
-            BlockSpec(kind="conv", out_chans=params["stem_width"], stride=self.stem_stride, options={"act": stem_act})
-        ]
-        for index, stage in enumerate(self.stages):
-            chosen = {key: params[f"stage{index}_{key}"] for key in ("kernel", "expand", "se_ratio", "act")}
-            kind = params[f"stage{index}_kind"]
-            options = {key: value for key, value in chosen.items() if has_option(kind, key)} | self.fixed.get(kind, {})
-            for position in range(params[f"stage{index}_depth"]):
-                stride = stage.stride if position == 0 else 1
-                width = params[f"stage{index}_width"]
-                blocks.append(BlockSpec(kind=kind, out_chans=width, stride=stride, options=options))
-        last_act = params[f"stage{len(self.stages) - 1}_act"]
-        head_options = {"kernel": 1, "act": last_act}
-        blocks.append(BlockSpec(kind="conv", out_chans=params["head_width"], options=head_options))
-        return ArchSpec(resolution=params["resolution"], blocks=tuple(blocks), head=HeadSpec())
+        stages = [self.stage_blocks(index, params) for index in range(len(self.stages))]
+        blocks = (self.stem_block(params), *(block for stage in stages for block in stage), self.last_block(params))
+        return ArchSpec(resolution=params["resolution"], blocks=blocks, head=self.head)
+
+    def stem_block(self, params: Params) -> BlockSpec:
+        """Return the first block of the network of `params`."""
+        options = {"act": params["stage0_act"]}
+        return BlockSpec(kind="conv", out_chans=params["stem_width"], stride=self.stem_stride, options=options)
+
+    def stage_blocks(self, index: int, params: Params) -> list[BlockSpec]:
+        """Return the blocks of one stage of the network of `params`."""
+        stage, kind = self.stages[index], params[f"stage{index}_kind"]
+        chosen = {key: params[f"stage{index}_{key}"] for key in ("kernel", "expand", "se_ratio", "act")}
+        options = {key: value for key, value in chosen.items() if has_option(kind, key)} | self.fixed.get(kind, {})
+        width, depth = params[f"stage{index}_width"], params[f"stage{index}_depth"]
+        strides = [stage.stride] + [1] * (depth - 1)
+        return [BlockSpec(kind=kind, out_chans=width, stride=stride, options=options) for stride in strides]
+
+    def last_block(self, params: Params) -> BlockSpec:
+        """Return the last block of the network of `params`, before the head."""
+        options = {"kernel": 1, "act": params[f"stage{len(self.stages) - 1}_act"]}
+        return BlockSpec(kind="conv", out_chans=params["head_width"], options=options)
+
+    @property
+    def head(self) -> HeadSpec:
+        """The head of every network."""
+        return HeadSpec()
 
     def sample_params(self, rng: random.Random) -> dict[str, Any]:
         """Return one random value for each parameter that together make a network."""
