@@ -22,6 +22,7 @@ from zoo.spec import one_line
 
 SCHEMA_VERSION = 2
 MIN_NETWORKS = 10
+SHIPPED = Path(__file__).parent / "tables"  # measured on the reference machine by scripts/bench_latency_tables.py
 MAX_BYTES = 64 * 2**20
 _STRETCH = 2  # of the measured image sizes, as far as predictions go
 
@@ -165,15 +166,26 @@ class LatencyTable(BaseModel):
         write_atomic(Path(path), json.dumps({"checksum": _checksum(body), "table": body}, indent=1))
 
 
+def shipped_tables() -> list[str]:
+    """Return the names of the tables of the reference machine that ship, `runtime-dtype`."""
+    return sorted(path.stem for path in SHIPPED.glob("*.json"))
+
+
 def load_table(path: str | Path) -> LatencyTable:
-    """Return a saved table; raises TableError where the file is missing, damaged, edited or of another schema."""
+    """Return a saved table, or one that ships by its name; `shipped_tables` lists them.
+
+    Raises TableError where the file is missing, damaged, edited or of another schema.
+    """
     path = Path(path)
+    if str(path) in shipped_tables() and not path.exists():
+        path = SHIPPED / f"{path}.json"
     try:
         if path.stat().st_size > MAX_BYTES:
             raise TableError(f"{path} is larger than {MAX_BYTES // 2**20} MiB: not a latency table")
         content = json.loads(path.read_bytes())
     except OSError as error:
-        raise TableError(f"cannot read {path}: {error.strerror}; edgezoo latency build makes one") from None
+        ready = f"; ready ones: {', '.join(shipped_tables())}" if shipped_tables() else ""
+        raise TableError(f"cannot read {path}: {error.strerror}; edgezoo latency build makes one{ready}") from None
     except (ValueError, RecursionError):
         raise TableError(f"{path} is not a latency table: no valid JSON (cut short?)") from None
     if not isinstance(content, dict) or not isinstance(content.get("table"), dict):

@@ -293,8 +293,8 @@ def _print_table_facts(table: "LatencyTable", as_json: bool) -> None:
         return
     print(_device_line(table))
     print(
-        f"{len(table.observations)} networks of {table.space} with {len(table.kernels())} kernels; {samples:,} samples, "
-        f"{rejected:,} rejected as disturbed; a median is known to {v.repeatability:.1%}"
+        f"{len(table.observations)} networks of {table.space} with {len(table.kernels())} kernels; "
+        f"{samples:,} samples, {rejected:,} rejected as disturbed; a median is known to {v.repeatability:.1%}"
     )
     print(
         f"predicting {v.networks} random networks left out: error {v.mape:.1%}, within 5 % {v.within_5:.0%}, "

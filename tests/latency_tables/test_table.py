@@ -1,4 +1,6 @@
+import errno
 import json
+import os
 import random
 
 import numpy as np
@@ -6,7 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import zoo
 from latency_tables import TableError, load_table
+from latency_tables.table import shipped_tables
 
 
 @pytest.fixture(scope="module")
@@ -34,11 +38,54 @@ def test_predictions_lie_inside_their_interval_and_near_the_measured(small_table
         assert 0 <= estimate.coverage <= 1 + 1e-9
 
 
-def test_a_wider_network_is_never_predicted_faster(small_table, small_space):
+def test_a_deeper_network_is_never_predicted_faster(small_table, small_space):
     params = small_space.sample_params(random.Random(3)) | {"stage0_kind": "conv", "stage1_kind": "conv"}
-    narrow = small_space.decode(params | {"stage0_width": 16, "stage0_depth": 1})
+    shallow = small_space.decode(params | {"stage0_width": 16, "stage0_depth": 1})
     deep = small_space.decode(params | {"stage0_width": 16, "stage0_depth": 2})
-    assert small_table.predict(narrow).ms <= small_table.predict(deep).ms * 1.001
+    assert small_table.predict(shallow).ms <= small_table.predict(deep).ms * 1.001
+
+
+def test_an_unlike_network_is_covered_less_and_its_interval_is_wider(small_table):
+    known = small_table.predict(small_table.observations[0].spec)
+    unlike = small_table.predict(zoo.get_spec("shufflenet_v2_x1_0").at_resolution(32))
+    assert unlike.coverage < known.coverage
+    assert unlike.high_ms / unlike.ms > known.high_ms / known.ms
+
+
+def test_a_batch_or_an_image_size_that_the_table_lacks_is_refused(small_table):
+    spec = small_table.observations[0].spec
+    with pytest.raises(TableError, match="batch 1, not 8"):
+        small_table.predict(spec, batch=8)
+    with pytest.raises(TableError, match="images of 16 pixels, the network of 224"):
+        small_table.predict(zoo.get_spec("mobilenetv2_100"))
+
+
+def test_kernels_are_listed_with_spread_and_how_they_were_executed(small_table):
+    rows = small_table.kernels()
+    assert [row.ms for row in rows] == sorted((row.ms for row in rows), reverse=True)
+    for row in rows:
+        assert 0 < row.low_ms <= row.ms <= row.high_ms and row.executed and row.networks >= 1
+    assert {row.key for row in rows} == {key for o in small_table.observations for key in o.profile.kernels}
+
+
+def test_a_full_disk_leaves_the_old_file(small_table, saved, monkeypatch):
+    def full(descriptor):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    before = saved.read_bytes()
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(zoo.EdgezooError, match="No space left on device"):
+        small_table.save(saved)
+    assert saved.read_bytes() == before and [p.name for p in saved.parent.iterdir()] == [saved.name]
+
+
+@pytest.mark.parametrize("name", shipped_tables())
+def test_a_shipped_table_predicts_by_its_name(name, tiny):
+    table = load_table(name)
+    assert f"{table.device.runtime}-{table.device.dtype}" == name
+    assert table.validation.mape < 0.1
+    estimate = table.predict(tiny.sample(random.Random(4)))
+    assert 0 < estimate.low_ms < estimate.ms < estimate.high_ms
 
 
 @pytest.mark.parametrize(

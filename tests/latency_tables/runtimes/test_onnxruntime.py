@@ -3,9 +3,9 @@ import random
 import numpy as np
 import pytest
 
-from latency_tables import get_runtime
 from latency_tables.kernels import spec_kernels
-from latency_tables.observation import share_out
+from latency_tables.profiles import share_out
+from latency_tables.runtimes import open_session
 from latency_tables.runtimes.onnxruntime import module_path
 
 
@@ -25,29 +25,26 @@ def test_node_names_tell_the_module(node, module):
 @pytest.mark.parametrize("seed", range(6))
 def test_every_convolution_of_the_network_is_found_in_the_profile(tiny, dtype, seed):
     spec = tiny.sample(random.Random(seed))
-    session = get_runtime("onnxruntime", dtype).prepare(
-        spec.build(10, 1, seed=0), (1, 1, spec.resolution, spec.resolution), dtype=dtype, threads=1
-    )
+    shape = (1, 1, spec.resolution, spec.resolution)
+    session = open_session("onnxruntime", spec.build(10, 1, seed=0), shape, dtype=dtype)
     placed = spec_kernels(spec, 10, 1)
-    costs, rest = share_out(session.profile(2, lambda: 1.0), placed)
-    assert set(costs) == {p.kernel.key for p in placed if p.kernel.op in ("conv", "linear")}
-    assert all(cost >= 0 for cost in costs.values()) and rest > 0
+    profile = share_out(session.profile(2), placed)
+    assert set(profile.kernels) == {p.kernel.key for p in placed if p.kernel.has_weights}
+    assert all(ms >= 0 for ms in profile.kernels.values()) and profile.rest > 0
 
 
-def test_pace_divides_the_cost(tiny):
+def test_the_profile_tells_the_layout_of_each_convolution(tiny):
     spec = tiny.sample(random.Random(0))
-    session = get_runtime("onnxruntime").prepare(
-        spec.build(10, 1, seed=0), (1, 1, spec.resolution, spec.resolution), dtype="fp32", threads=1
-    )
-    plain = sum(node.cost for node in session.profile(10, lambda: 1.0))
-    thousandth = sum(node.cost for node in session.profile(10, lambda: 1000.0))
-    assert thousandth < plain / 100
+    shape = (1, 1, spec.resolution, spec.resolution)
+    nodes = open_session("onnxruntime", spec.build(10, 1, seed=0), shape).profile(2)
+    executed = {node.executed for node in nodes}
+    assert "Conv nchwc" in executed and "Gemm" in executed
 
 
 def test_predictions_of_many_images_equal_those_of_one(tiny):
     spec = tiny.sample(random.Random(0))
     shape = (1, 1, spec.resolution, spec.resolution)
-    session = get_runtime("onnxruntime").prepare(spec.build(10, 1, seed=0), shape, dtype="fp32", threads=1)
+    session = open_session("onnxruntime", spec.build(10, 1, seed=0), shape)
     images = np.random.default_rng(0).standard_normal((3, *shape[1:]), dtype=np.float32)
     together = session.predict(images)
     assert together.shape == (3, 10)
