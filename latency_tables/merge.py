@@ -32,15 +32,13 @@ def merge_tables(tables: Sequence[LatencyTable]) -> LatencyTable:
             best[observation.spec.digest] = observation
     failures = {f.spec.digest: f for table in tables for f in table.failures if f.spec.digest not in best}
     observations = tuple(best.values())
-    return first.model_copy(
-        update={
-            "created": datetime.now(UTC).isoformat(timespec="seconds"),
-            "space": "+".join(dict.fromkeys(table.space for table in tables)),
-            "reference_ms": float(np.median([o.reference_ms for o in observations])),
-            "observations": observations,
-            "failures": tuple(failures.values()),
-            "validation": validate(observations),
-        }
+    return first.replace(
+        created=datetime.now(UTC).isoformat(timespec="seconds"),
+        space="+".join(dict.fromkeys(table.space for table in tables)),
+        reference_ms=float(np.median([o.reference_ms for o in observations])),
+        observations=observations,
+        failures=tuple(failures.values()),
+        validation=validate(observations),
     )
 
 

@@ -132,14 +132,18 @@ class LatencyTable(BaseModel):
         """
         if batch not in (None, self.batch):
             raise TableError(f"the table is of batch {self.batch}, not {batch}: build one with --batch {batch}")
+        self.check_image_size(spec.resolution)
+        return self.predict_any(spec)
+
+    def check_image_size(self, pixels: int) -> None:
+        """Raise TableError for an image size about which the table knows nothing."""
         smallest, largest = self.resolutions
-        if not smallest / _STRETCH <= spec.resolution <= largest * _STRETCH:
+        if not smallest / _STRETCH <= pixels <= largest * _STRETCH:
             sizes = f"{smallest}" if smallest == largest else f"{smallest} to {largest}"
             raise TableError(
-                f"the table is of images of {sizes} pixels, the network of {spec.resolution}: give another image size, "
-                "or build a table of networks of that size"
+                f"the table is of images of {sizes} pixels, the network of {pixels}: give another image size, or build "
+                "a table of networks of that size"
             )
-        return self.predict_any(spec)
 
     def predict_any(self, spec: ArchSpec) -> Estimate:
         """Return the latency of `spec` however unlike the measured networks it is."""
@@ -150,6 +154,11 @@ class LatencyTable(BaseModel):
         """Return the latency that a cost stands for, with its interval."""
         ms, factor = cost.value * self.reference_ms, math.exp(self.validation.width * doubt(cost))
         return Estimate(ms, ms / factor, ms * factor, min(cost.known / cost.value, 1.0))
+
+    def replace(self, **changes: object) -> "LatencyTable":
+        """Return the table with some fields changed; `model_copy` would keep the estimator of the old ones."""
+        fields = {name: getattr(self, name) for name in type(self).model_fields}
+        return LatencyTable(**fields | changes)
 
     def kernels(self) -> list[KernelRow]:
         """Return the measured kernels, the dearest first."""

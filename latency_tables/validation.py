@@ -52,7 +52,7 @@ def compare(predicted: Sequence[float], measured: Sequence[float]) -> Accuracy:
     """Return how `predicted` latencies compare with `measured` ones, in any unit."""
     p, m = np.array(predicted), np.array(measured)
     errors = np.abs(p / m - 1)
-    tau = float(kendalltau(p, m).statistic)
+    tau = float(kendalltau(p, m).statistic) if len(p) > 1 else math.nan
     return Accuracy(
         networks=len(m),
         mape=float(errors.mean()),

@@ -88,8 +88,7 @@ def bench(args: argparse.Namespace) -> dict:
     progress.unlink(missing_ok=True)
     seconds = time.monotonic() - started
     own = [o for o in both.observations if o.spec.digest not in test]
-    facts = both.model_dump() | {"space": DEFAULT_SPACE, "observations": own, "validation": validate(own)}
-    table = LatencyTable.model_validate(facts)
+    table = both.replace(space=DEFAULT_SPACE, observations=tuple(own), validation=validate(own))
     if args.ship:
         table.save(SHIPPED / f"{args.runtime}-{args.dtype}.json")
     unseen = [o for o in both.observations if o.spec.digest in test]

@@ -9,3 +9,7 @@ class SearchError(EdgezooError):
 
 class BudgetError(SearchError):
     """A latency budget that no network of the space meets."""
+
+
+class ForeignTableWarning(UserWarning):
+    """A latency table that was measured on another device than the one that searches."""

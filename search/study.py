@@ -16,13 +16,13 @@ import optuna
 from optuna.samplers import TPESampler
 from optuna.trial import FrozenTrial, Trial, TrialState
 
-from latency_tables import LatencyTable
+from latency_tables import LatencyTable, this_device
 from search.budget import feasible_params
-from search.errors import SearchError
+from search.errors import ForeignTableWarning, SearchError
 from search.scores import Score, ScoreTask
 from search.spaces import SPACES, Space
 from search.workers import InProcess, RayWorkers
-from zoo import ArchSpec, SpecError
+from zoo import ArchSpec, EdgezooError, SpecError
 from zoo.data import Splits, load_data
 from zoo.training import TrainConfig
 
@@ -117,9 +117,13 @@ def run_search(
         on_trial: called with (trained, all, best accuracy so far) after each candidate.
 
     Raises BudgetError where no network of the space meets the budget, SearchError where the storage holds a search
-    with other settings.
+    with other settings, TableError where the table knows nothing of images of the space's sizes. Warns with
+    ForeignTableWarning where the table is of another device than this machine.
     """
     space = SPACES.get(space) if isinstance(space, str) else space
+    for pixels in space.resolutions:
+        table.check_image_size(pixels)
+    _warn_of_another_device(table)
     data = load_data(data) if isinstance(data, str) else data
     if budget_ms <= 0 or trials < 1:
         raise SearchError(f"budget_ms must be above 0 and trials at least 1, got {budget_ms:g} and {trials}")
@@ -163,6 +167,19 @@ def run_search(
     finally:
         scorer.close()
     return load_result(study, budget_ms)
+
+
+def _warn_of_another_device(table: LatencyTable) -> None:
+    """Warn where the table is not of this machine: the budget then holds there, not here."""
+    device = table.device
+    try:
+        different = device.differences(this_device(device.runtime, device.dtype, device.threads))
+    except EdgezooError as error:
+        different = [str(error)]
+    if different:
+        warnings.warn(
+            f"the latency table is of another device: {'; '.join(different)}", ForeignTableWarning, stacklevel=3
+        )
 
 
 def _round_size(workers: int) -> int:

@@ -88,16 +88,21 @@ def test_too_few_networks_are_no_table():
         build_table(["mobilenetv1_025"], seconds_each=0.01, rounds=1)
 
 
-def test_chosen_networks_hold_more_new_kernels_than_random_ones(tiny):
+def test_chosen_networks_leave_less_work_unknown_than_random_ones(tiny):
     rng = random.Random(0)
-    measured, pool = [tiny.sample(rng) for _ in range(10)], [tiny.sample(rng) for _ in range(40)]
+    measured, pool, new = ([tiny.sample(rng) for _ in range(count)] for count in (10, 60, 40))
 
-    def keys(specs):
-        return {p.kernel.key for s in specs for p in spec_kernels(s, 10, 1) if p.kernel.has_weights}
+    def kernels(spec):
+        return [p.kernel for p in spec_kernels(spec, 10, 1) if p.kernel.has_weights]
 
-    chosen = cover_kernels(measured, pool, 10, 10, 1)
-    assert len({s.digest for s in chosen}) == 10
-    assert len(keys(chosen) - keys(measured)) > len(keys(pool[:10]) - keys(measured))
+    def known_work(specs):
+        known = {k.key for spec in (*measured, *specs) for k in kernels(spec)}
+        shares = [sum(k.macs for k in kernels(s) if k.key in known) / sum(k.macs for k in kernels(s)) for s in new]
+        return sum(shares) / len(shares)
+
+    chosen = cover_kernels(measured, pool, 20, 10, 1)
+    assert len({s.digest for s in chosen}) == 20
+    assert known_work(chosen) > known_work(pool[:20]) + 0.01
 
 
 def test_the_table_knows_its_device_and_space(small_table):

@@ -24,8 +24,8 @@ def test_another_format_is_refused(small_table, tmp_path):
 
 
 def test_a_table_without_a_profile_has_no_kernels_to_export(small_table, tmp_path):
-    bare = small_table.model_copy(
-        update={"observations": tuple(o.model_copy(update={"profile": None}) for o in small_table.observations)}
+    bare = small_table.replace(
+        observations=tuple(o.model_copy(update={"profile": None}) for o in small_table.observations)
     )
     with pytest.raises(TableError, match="no profile"):
         export_table(bare, tmp_path / "kernels.csv")

@@ -58,9 +58,10 @@ def test_networks_are_compared_by_one_pace():
 def test_what_makes_a_measurement_doubtful_is_said():
     measured = summarize([Paired(1.0 + 0.1 * (i % 3), 1.0, i % 2 == 0) for i in range(30)])
     found = doubts(measured, MachineState(1.5, "powersave", 3), MachineState(1.5, "powersave", 4))
-    assert [text in line for text, line in zip(("busy", "governor", "throttled", "disturbed", "known to"), found, strict=True)] == [
-        True
-    ] * 5
+    assert [
+        text in line
+        for text, line in zip(("busy", "governor", "throttled", "disturbed", "known to"), found, strict=True)
+    ] == [True] * 5
     steady = summarize([Paired(1.0, 1.0, False)] * 30)
     assert doubts(steady, MachineState(0.1, "performance", 3), MachineState(0.9, "performance", 3)) == []
 

@@ -8,7 +8,8 @@ import optuna
 import pytest
 from optuna.trial import TrialState
 
-from search import SearchError, run_search
+from latency_tables import TableError
+from search import ForeignTableWarning, SearchError, run_search
 from search.scores import Score
 from search.study import STUDY_NAME, Candidate, SearchResult, storage_url
 from search.workers import InProcess
@@ -17,7 +18,7 @@ from search.workers import InProcess
 @pytest.fixture(scope="module")
 def budget(small_space, small_table):
     """A budget that about half of the space meets."""
-    return sorted(o.cost for o in small_table.observations)[6] * small_table.reference_ms
+    return sorted(o.cost for o in small_table.observations)[12] * small_table.reference_ms
 
 
 def _trials(folder):
@@ -57,6 +58,20 @@ def test_a_finished_search_trains_nothing_more(finished, small_space, digits, sm
     again = run_search(small_space, digits, small_table, budget, trials=10, storage=folder, epochs=1)
     assert _identity(_trials(folder)) == before
     assert again.candidates == result.candidates
+
+
+def test_a_table_of_another_device_is_warned_of_by_field(finished, small_space, digits, small_table, budget, tmp_path):
+    device = small_table.device.model_copy(update={"cpu": "a phone"})
+    with pytest.warns(ForeignTableWarning, match="cpu: a phone"):
+        run_search(
+            small_space, digits, small_table.replace(device=device), budget, trials=1, storage=tmp_path, epochs=1
+        )
+
+
+def test_a_table_of_other_image_sizes_is_refused(small_space, digits, small_table, tmp_path):
+    large = small_space.model_copy(update={"resolutions": (96,)})
+    with pytest.raises(TableError, match="images of 16 pixels, the network of 96"):
+        run_search(large, digits, small_table, 1.0, trials=1, storage=tmp_path)
 
 
 @pytest.mark.parametrize("stop_after", [1, 3, 6])
