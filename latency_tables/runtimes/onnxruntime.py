@@ -12,6 +12,7 @@ import numpy as np
 
 from latency_tables.errors import MeasurementError
 from latency_tables.machine import has_vnni
+from latency_tables.node_names import module_path
 from latency_tables.runtimes import RUNTIMES, InputShape, NodeTime
 
 if TYPE_CHECKING:
@@ -87,23 +88,6 @@ def _node_times(events: list[dict[str, Any]], paces: list[float]) -> list[NodeTi
         executed = args["op_name"] + (" nchwc" if "_nchwc" in name else "")
         times.append(NodeTime(args["op_name"], executed, module_path(name), inputs, outputs, cost))
     return times
-
-
-def module_path(node_name: str) -> str:
-    """Return the module that the exporter named a node after: `/blocks/blocks.3/dw/conv/Conv` -> `blocks.3.dw.conv`.
-
-    >>> module_path("/blocks/blocks.3/main/main.0/act/Relu_output_0_nchwc_kernel_time")
-    'blocks.3.main.0.act'
-    """
-    if not node_name.startswith("/"):
-        return ""
-    path: list[str] = []
-    previous = ""
-    for part in node_name.split("/")[1:-1]:
-        # a child of a Sequential is called parent.index
-        path.append(part.removeprefix(previous + ".") if previous else part)
-        previous = part
-    return ".".join(path)
 
 
 @RUNTIMES.register("onnxruntime")
