@@ -10,7 +10,7 @@ from latency_tables.measurement import Timer, time_sessions
 from latency_tables.runtimes import NodeTime, Runtime, Session
 from zoo import ArchSpec
 
-_CONVOLUTIONS = ("Conv", "FusedConv", "QLinearConv", "Gemm", "QGemm")
+_CONVOLUTIONS = ("Conv", "FusedConv", "QLinearConv", "Gemm", "QGemm", "Convolution", "FullyConnected")
 _PROFILE_RUNS = 15
 
 
