@@ -28,7 +28,7 @@ def export_onnx(module: nn.Module, input_shape: tuple[int, int, int, int], path:
     image = torch.zeros(input_shape, device=parameter.device)
     partial = path.with_suffix(".partial")
     try:
-        with _quiet(), torch.no_grad():
+        with quiet(), torch.no_grad():
             torch.onnx.export(
                 module,
                 (image,),
@@ -61,7 +61,7 @@ def quantize_onnx(
         raise MeasurementError("no images to calibrate int8 with")
     prepared, partial = path.with_suffix(".prepared"), path.with_suffix(".partial")
     try:
-        with _quiet():
+        with quiet():
             quant_pre_process(str(float_path), str(prepared), skip_symbolic_shape=True)
             quantize_static(
                 str(prepared),
@@ -92,7 +92,7 @@ class _CalibrationReader:
 
 
 @contextlib.contextmanager
-def _quiet() -> Iterator[None]:
+def quiet() -> Iterator[None]:
     """Hold back the notes of exporters and quantizers, which speak of themselves rather than of the network."""
     level = logging.root.manager.disable
     logging.disable(logging.WARNING)

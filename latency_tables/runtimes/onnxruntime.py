@@ -12,6 +12,7 @@ import numpy as np
 
 from latency_tables.errors import MeasurementError
 from latency_tables.machine import has_vnni
+from latency_tables.node_names import module_path
 from latency_tables.runtimes import RUNTIMES, InputShape, NodeTime, typical_ms
 
 if TYPE_CHECKING:
@@ -36,8 +37,10 @@ class OnnxRuntimeSession:
 
     def predict(self, images: np.ndarray) -> np.ndarray:
         batch = len(self._example)
-        chunks = [images[i : i + batch] for i in range(0, len(images), batch)]
-        return np.concatenate([np.asarray(self._session.run(None, {self._name: chunk})[0]) for chunk in chunks])
+        filled = np.pad(images, ((0, -len(images) % batch), (0, 0), (0, 0), (0, 0)))
+        chunks = [filled[i : i + batch] for i in range(0, len(filled), batch)]
+        scores = [np.asarray(self._session.run(None, {self._name: chunk})[0]) for chunk in chunks]
+        return np.concatenate(scores)[: len(images)]
 
     def profile(self, runs: int) -> list[NodeTime]:
         with tempfile.TemporaryDirectory() as folder:
@@ -80,23 +83,6 @@ def _node_times(events: list[dict[str, Any]]) -> list[NodeTime]:
         ms = typical_ms(durations[name][_WARM_UP_RUNS:])
         times.append(NodeTime(args["op_name"], executed, module_path(name), inputs, outputs, ms))
     return times
-
-
-def module_path(node_name: str) -> str:
-    """Return the module that the exporter named a node after: `/blocks/blocks.3/dw/conv/Conv` -> `blocks.3.dw.conv`.
-
-    >>> module_path("/blocks/blocks.3/main/main.0/act/Relu_output_0_nchwc_kernel_time")
-    'blocks.3.main.0.act'
-    """
-    if not node_name.startswith("/"):
-        return ""
-    path: list[str] = []
-    previous = ""
-    for part in node_name.split("/")[1:-1]:
-        # a child of a Sequential is called parent.index
-        path.append(part.removeprefix(previous + ".") if previous else part)
-        previous = part
-    return ".".join(path)
 
 
 @RUNTIMES.register("onnxruntime")

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from latency_tables.kernels import spec_kernels
+from latency_tables.node_names import module_path
 from latency_tables.profiles import share_out
 from latency_tables.runtimes import open_session
-from latency_tables.runtimes.onnxruntime import module_path
 
 
 @pytest.mark.parametrize(
