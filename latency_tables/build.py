@@ -2,7 +2,7 @@
 
 import importlib.metadata
 import random
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -160,22 +160,28 @@ def _choose(
 def cover_kernels(
     measured: Sequence[ArchSpec], pool: Sequence[ArchSpec], count: int, num_classes: int, in_chans: int
 ) -> list[ArchSpec]:
-    """Return `count` networks of `pool` whose convolutions the `measured` lack and the pool has often; greedy.
+    """Return `count` networks of `pool` whose convolutions the `measured` lack, the most useful first; greedy.
 
-    A kernel counts by its multiply-adds, and by the number of the pool's networks that have it.
+    A kernel is worth its share of multiply-adds summed over the pool's networks that have it.
     """
 
     def work(spec: ArchSpec) -> dict[str, float]:
+        shares: dict[str, float] = defaultdict(float)
         kernels = [p.kernel for p in spec_kernels(spec, num_classes, in_chans) if p.kernel.has_weights]
         total = sum(k.macs for k in kernels)
-        return {k.key: k.macs / total for k in kernels}
+        for kernel in kernels:
+            shares[kernel.key] += kernel.macs / total
+        return shares
 
     parts = [work(spec) for spec in pool]
-    often = Counter(key for part in parts for key in part)
+    worth: dict[str, float] = defaultdict(float)
+    for part in parts:
+        for key, share in part.items():
+            worth[key] += share
     known = {key for spec in measured for key in work(spec)}
     waiting, chosen = list(range(len(pool))), []
     for _ in range(min(count, len(pool))):
-        gains = [sum(often[key] * share for key, share in parts[i].items() if key not in known) for i in waiting]
+        gains = [sum(worth[key] for key in parts[i] if key not in known) for i in waiting]
         best = waiting.pop(gains.index(max(gains)))
         known |= set(parts[best])
         chosen.append(pool[best])

@@ -1,9 +1,6 @@
 """PyTorch modules to ONNX files, float and int8."""
 
-import contextlib
-import logging
-import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +9,7 @@ from torch import nn
 
 from latency_tables.errors import MeasurementError
 from latency_tables.machine import has_vnni
+from latency_tables.quiet import quiet
 
 INPUT_NAME, OUTPUT_NAME = "input", "logits"
 OPSET = 17
@@ -89,16 +87,3 @@ class _CalibrationReader:
     def get_next(self) -> dict[str, np.ndarray] | None:
         batch = next(self._batches, None)
         return None if batch is None else {INPUT_NAME: batch}
-
-
-@contextlib.contextmanager
-def quiet() -> Iterator[None]:
-    """Hold back the notes of exporters and quantizers, which speak of themselves rather than of the network."""
-    level = logging.root.manager.disable
-    logging.disable(logging.WARNING)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        logging.disable(level)

@@ -12,14 +12,9 @@ from latency_tables.runtimes import NodeTime
 
 # what runtimes call the nodes that have weights
 _WITH_WEIGHTS = {
-    "Conv",
-    "FusedConv",
-    "QLinearConv",
-    "Gemm",
-    "QGemm",
-    "Convolution",
-    "GroupConvolution",
-    "FullyConnected",
+    *("Conv", "FusedConv", "QLinearConv", "Gemm", "QGemm"),  # onnxruntime
+    *("Convolution", "FullyConnected"),  # openvino
+    *("Deconvolution", "Fully Connected"),  # executorch
 }
 _LEAST = 0.05  # of a node's profiled time stays when the profiler's own is taken off
 

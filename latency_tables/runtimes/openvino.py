@@ -196,7 +196,8 @@ class OpenVino:
     def export(
         module: "nn.Module", input_shape: InputShape, folder: Path, *, dtype: str, calibration: Sequence[np.ndarray]
     ) -> Path:
-        from latency_tables.onnx_files import export_onnx, quantize_onnx, quiet
+        from latency_tables.onnx_files import export_onnx, quantize_onnx
+        from latency_tables.quiet import quiet
 
         with tempfile.TemporaryDirectory() as work:
             onnx_path, int8_path = Path(work, "float.onnx"), Path(work, "int8.onnx")
