@@ -15,18 +15,19 @@ app = typer.Typer(help="Latencies of networks on this device: measured, or predi
 _Runtime = Annotated[str, typer.Option(help="What executes the network.")]
 _Dtype = Annotated[str, typer.Option(help="Number format, fp32 or int8.")]
 _Threads = Annotated[int, typer.Option(help="Threads for one image.", min=1)]
+_Device = Annotated[str, typer.Option(help="Where: local, or ssh://[user@]host[:port][/path/of/python].")]
 
 
 @app.command("runtimes")
-def runtimes_command(as_json: AsJson = False) -> None:
-    """List the runtimes, which are ready, and how to install the others."""
-    import latency_tables
+def runtimes_command(device: _Device = "local", as_json: AsJson = False) -> None:
+    """List the runtimes on a device, which are ready, and how to install the others."""
+    from latency_tables.worker_process import list_runtimes
 
-    found = {name: latency_tables.RUNTIMES.get(name) for name in latency_tables.RUNTIMES}
+    found = list_runtimes(device)
     if as_json:
-        print_json({n: {"version": r.version(), "dtypes": r.dtypes, "install": r.install} for n, r in found.items()})
+        print_json(found)
         return
-    rows = [(n, r.version() or f"missing: {r.install}", " ".join(r.dtypes)) for n, r in found.items()]
+    rows = [(n, r["version"] or f"missing: {r['install']}", " ".join(r["dtypes"])) for n, r in found.items()]
     print_table(("runtime", "version", "dtypes"), rows)
 
 
@@ -36,6 +37,7 @@ def measure_command(
     runtime: _Runtime = "onnxruntime",
     dtype: _Dtype = "fp32",
     threads: _Threads = 1,
+    device: _Device = "local",
     image_size: Annotated[int | None, typer.Option(help="Pixels; the network's own by default.", min=1)] = None,
     as_json: AsJson = False,
 ) -> None:
@@ -47,7 +49,7 @@ def measure_command(
     if image_size is not None and isinstance(source, str):
         source = zoo.get_spec(source) if not source.startswith("timm/") else source
     shape = (1, 3, image_size, image_size) if image_size else None
-    result = latency_tables.measure(source, shape, runtime=runtime, dtype=dtype, threads=threads)
+    result = latency_tables.measure(source, shape, runtime=runtime, dtype=dtype, threads=threads, device=device)
     if as_json:
         print_json(dataclasses.asdict(result))
         return
