@@ -1,11 +1,11 @@
 """Networks of one runtime on one device, loaded side by side so that they can be timed in turns."""
 
-import os
+import contextlib
+import functools
 import shutil
 import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from types import TracebackType
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 import numpy as np
@@ -14,7 +14,8 @@ from latency_tables.device import Device
 from latency_tables.errors import MeasurementError
 from latency_tables.machine import MachineState
 from latency_tables.runtimes import InputShape, NodeTime, get_runtime, random_images
-from latency_tables.worker_process import WorkerDiedError, WorkerProcess
+from latency_tables.transport import LOCAL, UnreachableError, WorkerDiedError
+from latency_tables.worker_process import WorkerProcess
 from zoo import ArchSpec, BlockSpec
 
 if TYPE_CHECKING:
@@ -57,7 +58,7 @@ class Bench:
         limit_seconds: for one request to the runtime, such as loading a network.
         ssh_options: for `ssh`, before the host.
 
-    Use it as a context. Raises RuntimeUnavailableError where the runtime or its dtype is missing.
+    Use it as a context. Raises RuntimeUnavailableError where the runtime or its dtype is missing, here or there.
     """
 
     def __init__(
@@ -66,23 +67,19 @@ class Bench:
         dtype: str,
         threads: int = 1,
         *,
-        device: str = "local",
+        device: str = LOCAL,
         limit_seconds: float = 300.0,
         ssh_options: Sequence[str] = (),
     ) -> None:
-        self._backend = get_runtime(runtime, dtype)
-        self._dtype, self._models, self._lost = dtype, dict[str, _Model](), dict[str, str]()
-        self._folder = tempfile.TemporaryDirectory(prefix="edgezoo-")
-
-        def start() -> WorkerProcess:
-            return WorkerProcess(
-                runtime, dtype, threads, device=device, limit_seconds=limit_seconds, ssh_options=ssh_options
-            )
-
-        self._start = start
+        self._backend, self._dtype = get_runtime(runtime, dtype), dtype
+        self._models, self._lost = dict[str, _Model](), dict[str, str]()
+        self._start = functools.partial(
+            WorkerProcess, runtime, dtype, threads, device=device, limit_seconds=limit_seconds, ssh_options=ssh_options
+        )
         self._worker: WorkerProcess | None = None
+        self._folder = tempfile.TemporaryDirectory(prefix="edgezoo-")
         try:
-            self._worker = start()
+            self._worker = self._start()
             self.device = Device(**self._worker.facts, runtime=runtime, dtype=dtype, threads=threads)
             size = _REFERENCE.resolution
             self.add(_REFERENCE_NAME, _REFERENCE.build(10, 3, seed=0), (1, 3, size, size))
@@ -93,13 +90,12 @@ class Bench:
     def __enter__(self) -> "Bench":
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def close(self) -> None:
         """End the measuring process and delete the model files."""
-        if self._worker is not None:
-            self._worker.close()
+        self._end_worker()
         self._folder.cleanup()
 
     def add(
@@ -110,10 +106,12 @@ class Bench:
         calibration: Sequence[np.ndarray] | None = None,
     ) -> None:
         """Load a network under `name`; raises MeasurementError where the runtime cannot run it."""
-        folder = self._new_folder(name)
         batches = random_images(input_shape) if calibration is None else calibration
-        path = self._backend.export(module, input_shape, folder, dtype=self._dtype, calibration=batches)
-        self._load(name, _Model(path, input_shape))
+
+        def export(folder: Path) -> Path:
+            return self._backend.export(module, input_shape, folder, dtype=self._dtype, calibration=batches)
+
+        self._load(name, export, input_shape)
 
     def add_file(self, name: str, path: Path, input_shape: InputShape | None = None) -> None:
         """Load a model file of the runtime, with the files beside it that share its stem."""
@@ -122,16 +120,23 @@ class Bench:
             raise MeasurementError(f"runtime {self.device.runtime!r} loads {known}, not {path.name!r}")
         if not path.is_file():
             raise MeasurementError(f"no model file {str(path)!r}")
-        folder = self._new_folder(name)
-        for part in path.parent.glob(f"{path.stem}.*"):
-            os.symlink(part.resolve(), folder / part.name)
-        self._load(name, _Model(folder / path.name, input_shape))
+
+        def link(folder: Path) -> Path:
+            for part in path.parent.iterdir():
+                if part.name.startswith(f"{path.stem}."):
+                    (folder / part.name).symlink_to(part.resolve())
+            return folder / path.name
+
+        self._load(name, link, input_shape)
 
     def remove(self, name: str) -> None:
         """Forget a network and free its memory."""
-        if self._models.pop(name, None) is not None and self._worker is not None:
-            self._worker.unload(name)
-        shutil.rmtree(self._path_of(name), ignore_errors=True)
+        self._lost.pop(name, None)
+        if model := self._models.pop(name, None):
+            shutil.rmtree(model.path.parent)
+            if self._worker is not None:
+                with contextlib.suppress(WorkerDiedError, UnreachableError):  # then it is forgotten anyway
+                    self._worker.unload(name)
 
     def visit(self, name: str, samples: int = 3) -> list[Paired]:
         """Time `name` and the reference in turns, `samples` times each."""
@@ -146,48 +151,59 @@ class Bench:
         """Return what may disturb a measurement on the device just now."""
         return self._running().state()
 
-    def _path_of(self, name: str) -> Path:
-        return Path(self._folder.name) / name
-
-    def _new_folder(self, name: str) -> Path:
-        folder = self._path_of(name)
-        folder.mkdir()
-        return folder
-
-    def _load(self, name: str, model: _Model) -> None:
-        self._ask(name, lambda worker: worker.load(name, *model))
+    def _load(self, name: str, put_files: Callable[[Path], Path], input_shape: InputShape | None) -> None:
+        if name in self._models:
+            raise ValueError(f"the bench has a network {name!r} already")
+        folder = Path(tempfile.mkdtemp(dir=self._folder.name))
+        try:
+            model = _Model(put_files(folder), input_shape)
+            self._ask(name, lambda worker: worker.load(name, *model))
+        except BaseException:
+            shutil.rmtree(folder)
+            raise
         self._models[name] = model
 
-    def _ask(self, name: str, request: Callable[[WorkerProcess], T]) -> T:
+    def _ask(self, name: str, request: Callable[[WorkerProcess], T], *, again: bool = True) -> T:
         """Return the answer about `name`; where the process dies of it, that network is out and the others stay."""
         worker = self._running()
         if name in self._lost:
             raise MeasurementError(self._lost[name])
         try:
             return request(worker)
+        except UnreachableError:  # no fault of the network, and the connection may come back
+            if not again:
+                raise
+            return self._ask(name, request, again=False)
         except WorkerDiedError as error:
-            self._bury(name, error)
-            raise MeasurementError(f"{self.device.runtime}: {error}") from None
-
-    def _bury(self, name: str, error: WorkerDiedError) -> None:
-        assert self._worker is not None
-        self._worker.close()
-        self._worker = None
-        self._models.pop(name, None)
-        self._lost[name] = str(error)
+            self._lose(name, error)
+            raise MeasurementError(self._lost[name]) from None
 
     def _running(self) -> WorkerProcess:
         """Return the measuring process; a new one after a death, with the networks that did not cause it."""
+        if self._worker is not None and not self._worker.alive:
+            self._end_worker()
         while self._worker is None:
             if _REFERENCE_NAME in self._lost:
-                raise MeasurementError(
-                    f"{self.device.runtime} fails on the reference network: {self._lost[_REFERENCE_NAME]}"
-                )
+                raise MeasurementError(f"the reference network fails, {self._lost[_REFERENCE_NAME]}")
             self._worker = self._start()
             for name, model in list(self._models.items()):
                 try:
                     self._worker.load(name, *model)
-                except WorkerDiedError as error:
-                    self._bury(name, error)
+                except UnreachableError:
+                    raise
+                except MeasurementError as error:
+                    self._lose(name, error)
                     break
         return self._worker
+
+    def _lose(self, name: str, error: MeasurementError) -> None:
+        """Take a network out, and end the process, which it has spoilt."""
+        self._lost[name] = f"{self.device.runtime}: {error}"
+        if model := self._models.pop(name, None):
+            shutil.rmtree(model.path.parent)
+        self._end_worker()
+
+    def _end_worker(self) -> None:
+        if self._worker is not None:
+            self._worker.close()
+            self._worker = None

@@ -5,6 +5,8 @@ import platform
 from pathlib import Path
 from typing import NamedTuple
 
+_CPU_INFO = Path("/proc/cpuinfo")
+
 
 def machine_facts() -> dict[str, str | int]:
     """Return processor, cores that this process may use, memory in GiB, system and clock governor."""
@@ -67,7 +69,7 @@ def machine_state() -> MachineState:
 
 def _cpu_info() -> dict[str, str]:
     try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
+        lines = _CPU_INFO.read_text().splitlines()
     except OSError:
         return {}
     return {key.strip(): value.strip() for key, _, value in (line.partition(":") for line in lines)}
@@ -79,4 +81,6 @@ def _cpu_name() -> str:
     # a hypervisor may hide the model's name: family and model still tell the generation
     if "cpu family" in fields:
         name += f" (family {fields['cpu family']} model {fields.get('model', '?')})"
+    elif "CPU part" in fields:
+        name += f" (implementer {fields.get('CPU implementer', '?')} part {fields['CPU part']})"
     return name

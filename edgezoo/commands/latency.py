@@ -27,15 +27,15 @@ _MOST_KERNELS = 15
 
 
 @app.command("runtimes")
-def runtimes_command(as_json: AsJson = False) -> None:
-    """List the runtimes, which are ready, and how to install the others."""
-    import latency_tables
+def runtimes_command(device: _Device = "local", as_json: AsJson = False) -> None:
+    """List the runtimes on a device, which are ready, and how to install the others."""
+    from latency_tables.worker_process import list_runtimes
 
-    found = {name: latency_tables.RUNTIMES.get(name) for name in latency_tables.RUNTIMES}
+    found = list_runtimes(device)
     if as_json:
-        print_json({n: {"version": r.version(), "dtypes": r.dtypes, "install": r.install} for n, r in found.items()})
+        print_json(found)
         return
-    rows = [(n, r.version() or f"missing: {r.install}", " ".join(r.dtypes)) for n, r in found.items()]
+    rows = [(n, r["version"] or f"missing: {r['install']}", " ".join(r["dtypes"])) for n, r in found.items()]
     print_table(("runtime", "version", "dtypes"), rows)
 
 

@@ -6,7 +6,9 @@ the runtime, and of this project only the files here and the measuring loop: so 
 or the zoo at the top of a file, and `load` and sessions import nothing but the runtime.
 """
 
+import shutil
 import tempfile
+import weakref
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -98,7 +100,7 @@ class Runtime(Protocol):
     def load(self, path: Path, input_shape: InputShape | None, *, dtype: str, threads: int) -> Session:
         """Return a model file ready to run with `threads` threads; raises MeasurementError where it cannot run.
 
-        `input_shape` is needed only where the file leaves its size open.
+        `input_shape` is needed only where the file leaves its size open. The file stays as long as the session.
         """
         ...
 
@@ -144,7 +146,13 @@ def open_session(
 ) -> Session:
     """Return `module` ready to run in this process: for its scores; latencies are measured in a process apart."""
     runtime = get_runtime(name, dtype)
-    with tempfile.TemporaryDirectory() as folder:
+    folder = Path(tempfile.mkdtemp(prefix="edgezoo-"))
+    try:
         batches = random_images(input_shape) if calibration is None else calibration
-        path = runtime.export(module, input_shape, Path(folder), dtype=dtype, calibration=batches)
-        return runtime.load(path, input_shape, dtype=dtype, threads=threads)
+        path = runtime.export(module, input_shape, folder, dtype=dtype, calibration=batches)
+        session = runtime.load(path, input_shape, dtype=dtype, threads=threads)
+    except BaseException:
+        shutil.rmtree(folder)
+        raise
+    weakref.finalize(session, shutil.rmtree, folder)
+    return session

@@ -25,8 +25,8 @@ class OnnxRuntimeSession:
     """An ONNX file in an inference session of its own."""
 
     def __init__(self, path: Path, input_shape: InputShape | None, threads: int) -> None:
-        self._model, self._threads = path.read_bytes(), threads
-        self._session = _open(self._model, threads)
+        self._path, self._threads = path, threads
+        self._session = _open(path, threads)
         entry = self._session.get_inputs()[0]
         shape = input_shape or tuple(d if isinstance(d, int) else 1 for d in entry.shape)
         self._name = entry.name
@@ -44,14 +44,14 @@ class OnnxRuntimeSession:
 
     def profile(self, runs: int) -> list[NodeTime]:
         with tempfile.TemporaryDirectory() as folder:
-            session = _open(self._model, self._threads, profile_prefix=f"{folder}/profile")
+            session = _open(self._path, self._threads, profile_prefix=f"{folder}/profile")
             for _ in range(_WARM_UP_RUNS + runs):
                 session.run(None, {self._name: self._example})
             events = json.loads(Path(session.end_profiling()).read_text())
         return _node_times(events)
 
 
-def _open(model: bytes, threads: int, profile_prefix: str | None = None) -> Any:
+def _open(path: Path, threads: int, profile_prefix: str | None = None) -> Any:
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
@@ -62,7 +62,7 @@ def _open(model: bytes, threads: int, profile_prefix: str | None = None) -> Any:
         options.enable_profiling = True
         options.profile_file_prefix = profile_prefix
     try:
-        return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+        return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
     except Exception as error:  # onnxruntime's own exceptions share no base class
         raise MeasurementError(f"onnxruntime cannot run it: {str(error).splitlines()[0]}") from error
 

@@ -43,6 +43,12 @@ def test_a_wrong_name_is_one_line_with_near_names(tmp_path, changes, message):
     assert not (tmp_path / "run" / "settings.json").exists()
 
 
+def test_a_device_that_is_none_or_does_not_answer_is_one_line():
+    refused = _refused("latency", "measure", "mobilenetv1_025", "--device", "ssh://-oX=y")
+    assert "it is 'local' or ssh://[user@]host[:port][/path/of/python]" in refused
+    assert "cannot reach ssh://127.0.0.1:1" in _refused("latency", "runtimes", "--device", "ssh://127.0.0.1:1")
+
+
 def _images(folder, classes, count=12, size=(20, 20)):
     for index, name in enumerate(classes):
         (folder / name).mkdir(parents=True)
