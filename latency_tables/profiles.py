@@ -15,6 +15,7 @@ _WITH_WEIGHTS = {
     *("Conv", "FusedConv", "QLinearConv", "Gemm", "QGemm"),  # onnxruntime
     *("Convolution", "FullyConnected"),  # openvino
     *("Deconvolution", "Fully Connected"),  # executorch
+    *("conv2d", "linear"),  # torch
 }
 _LEAST = 0.05  # of a node's profiled time stays when the profiler's own is taken off
 

@@ -20,7 +20,7 @@ from latency_tables.errors import MeasurementError
 LOCAL = "local"
 
 _PACKAGE, _ZOO = Path(__file__).parent, Path(zoo.__file__).parent
-_MODULES = ("errors", "machine", "node_names", "sampling", "worker")
+_MODULES = ("errors", "machine", "node_names", "quiet", "sampling", "torch_programs", "worker")
 _ZOO_MODULES = ("errors", "registry")
 
 _BOOT = (
