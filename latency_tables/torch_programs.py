@@ -104,7 +104,7 @@ def load_program(path: Path) -> "ExportedProgram":
     import torch
 
     try:
-        with path.open("rb") as file:
+        with quiet(), path.open("rb") as file:
             return torch.export.load(file)
     except Exception as error:  # zip's, JSON's and the schema's, where the versions of PyTorch differ
         raise MeasurementError(f"PyTorch {torch.__version__} cannot load it: {_reason(error)}") from error

@@ -176,12 +176,13 @@ def test_a_network_that_cannot_be_exported_is_one_line_and_leaves_no_file(tmp_pa
     assert not list(tmp_path.iterdir())
 
 
-def test_a_broken_program_is_one_line(tmp_path):
+def test_a_broken_program_is_one_line_and_no_more(tmp_path, capfd):
     path = tmp_path / "network.program"
     path.write_bytes(b"no program")
     with pytest.raises(MeasurementError, match="cannot load it") as caught:
         get_runtime("torch").load(path, None, dtype="fp32", threads=1)
     assert "\n" not in str(caught.value)
+    assert capfd.readouterr() == ("", "")
 
 
 def test_runtimes_are_listed_without_importing_pytorch(tmp_path):
