@@ -4,7 +4,7 @@ import contextlib
 import functools
 import shutil
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
@@ -13,7 +13,7 @@ import numpy as np
 from latency_tables.device import Device
 from latency_tables.errors import MeasurementError
 from latency_tables.machine import MachineState
-from latency_tables.runtimes import InputShape, NodeTime, get_runtime, random_images
+from latency_tables.runtimes import RUNTIMES, InputShape, NodeTime, get_runtime, random_images
 from latency_tables.transport import LOCAL, UnreachableError, WorkerDiedError
 from latency_tables.worker_process import WorkerProcess
 from zoo import ArchSpec, BlockSpec
@@ -71,7 +71,9 @@ class Bench:
         limit_seconds: float = 300.0,
         ssh_options: Sequence[str] = (),
     ) -> None:
-        self._backend, self._dtype = get_runtime(runtime, dtype), dtype
+        # what a device far off has is found out there
+        self._backend = get_runtime(runtime, dtype) if device == LOCAL else RUNTIMES.get(runtime)
+        self._dtype = dtype
         self._models, self._lost = dict[str, _Model](), dict[str, str]()
         self._start = functools.partial(
             WorkerProcess, runtime, dtype, threads, device=device, limit_seconds=limit_seconds, ssh_options=ssh_options
@@ -107,11 +109,9 @@ class Bench:
     ) -> None:
         """Load a network under `name`; raises MeasurementError where the runtime cannot run it."""
         batches = random_images(input_shape) if calibration is None else calibration
-
-        def export(folder: Path) -> Path:
-            return self._backend.export(module, input_shape, folder, dtype=self._dtype, calibration=batches)
-
-        self._load(name, export, input_shape)
+        with self._new_files(name) as folder:
+            path = self._backend.export(module, input_shape, folder, dtype=self._dtype, calibration=batches)
+            self._load(name, path, input_shape)
 
     def add_file(self, name: str, path: Path, input_shape: InputShape | None = None) -> None:
         """Load a model file of the runtime, with the files beside it that share its stem."""
@@ -121,13 +121,18 @@ class Bench:
         if not path.is_file():
             raise MeasurementError(f"no model file {str(path)!r}")
 
-        def link(folder: Path) -> Path:
+        with self._new_files(name) as folder:
             for part in path.parent.iterdir():
                 if part.name.startswith(f"{path.stem}."):
                     (folder / part.name).symlink_to(part.resolve())
-            return folder / path.name
+            self._load(name, folder / path.name, input_shape)
 
-        self._load(name, link, input_shape)
+    def add_exported(self, name: str, path: Path, input_shape: InputShape) -> None:
+        """Load a model file that lies, alone with what belongs to it, in a folder of its own."""
+        with self._new_files(name) as folder:
+            for part in path.parent.iterdir():
+                shutil.move(part, folder)
+            self._load(name, folder / path.name, input_shape)
 
     def remove(self, name: str) -> None:
         """Forget a network and free its memory."""
@@ -151,16 +156,21 @@ class Bench:
         """Return what may disturb a measurement on the device just now."""
         return self._running().state()
 
-    def _load(self, name: str, put_files: Callable[[Path], Path], input_shape: InputShape | None) -> None:
+    @contextlib.contextmanager
+    def _new_files(self, name: str) -> Iterator[Path]:
+        """Give a folder for the files of a new network; it is deleted where they cannot be made or loaded."""
         if name in self._models:
             raise ValueError(f"the bench has a network {name!r} already")
         folder = Path(tempfile.mkdtemp(dir=self._folder.name))
         try:
-            model = _Model(put_files(folder), input_shape)
-            self._ask(name, lambda worker: worker.load(name, *model))
+            yield folder
         except BaseException:
             shutil.rmtree(folder)
             raise
+
+    def _load(self, name: str, path: Path, input_shape: InputShape | None) -> None:
+        model = _Model(path, input_shape)
+        self._ask(name, lambda worker: worker.load(name, *model))
         self._models[name] = model
 
     def _ask(self, name: str, request: Callable[[WorkerProcess], T], *, again: bool = True) -> T:

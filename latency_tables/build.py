@@ -2,14 +2,17 @@
 
 import importlib.metadata
 import random
+import statistics
+import tempfile
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Protocol
 
 from latency_tables.bench import Bench, Paired
 from latency_tables.errors import MeasurementError, TableError
+from latency_tables.exporter import Exported, ExportJob, export_all
 from latency_tables.kernels import spec_kernels
 from latency_tables.measurement import Measurement, summarize, time_in_turns
 from latency_tables.observation import Observation, Profile
@@ -17,6 +20,7 @@ from latency_tables.profiles import share_out
 from latency_tables.progress_log import Plan, ProgressLog
 from latency_tables.runtimes import get_runtime
 from latency_tables.table import MIN_NETWORKS, Failure, LatencyTable
+from latency_tables.transport import LOCAL, UnreachableError
 from latency_tables.validation import validate
 from zoo import ArchSpec, get_spec
 
@@ -24,6 +28,7 @@ _POOL = 4  # candidates for each network that is chosen for its kernels
 _PROFILE_SECONDS = 0.25
 _LEAST_PROFILE_RUNS, _MOST_PROFILE_RUNS = 10, 80
 _ROUNDS = 16
+_STEPS = 3  # that a network goes through: exported, loaded, timed
 
 
 class Sampleable(Protocol):
@@ -50,7 +55,7 @@ def build_table(
     seed: int = 0,
     seconds_each: float = 2.0,
     rounds: int = _ROUNDS,
-    device: str = "local",
+    device: str = LOCAL,
     progress_file: str | Path | None = None,
     on_network: Callable[[int, int], None] | None = None,
 ) -> LatencyTable:
@@ -64,12 +69,13 @@ def build_table(
         rounds: in which the networks are visited in turns.
         device: `local`, or `ssh://[user@]host[:port][/path/of/python]`.
         progress_file: keeps what is measured so far; a build of the same plan goes on from it.
-        on_network: called with (done, all); a network is half done when it is loaded and done when it is timed.
+        on_network: called with (done, all); a network is done in three steps: exported, loaded, timed.
 
     A network that the runtime cannot run is left out and named in the table's `failures`. Raises TableError where too
     few are left, RuntimeUnavailableError where the runtime is missing.
     """
-    get_runtime(runtime, dtype)
+    if device == LOCAL:
+        get_runtime(runtime, dtype)
     drawn, chosen = _choose(source, also, networks, seed, num_classes, in_chans)
     specs = {spec.digest: spec for spec in (*drawn, *chosen)}
     fair = {spec.digest for spec in drawn}
@@ -86,53 +92,70 @@ def build_table(
             networks=tuple(specs),
         )
         log = ProgressLog(Path(progress_file) if progress_file else None, plan)
-        steps = 0
+        _measure(bench, specs, plan, log, seconds_each, on_network)
+    return _table(specs, fair, plan, log)
 
-        def advance() -> None:
-            nonlocal steps
-            steps += 1
-            if on_network:
-                on_network(steps // 2, len(specs))
 
-        for digest, spec in specs.items():
-            if digest not in log.failures and digest not in log.finished:
-                _prepare(bench, spec, plan, log)
+def _measure(
+    bench: Bench,
+    specs: Mapping[str, ArchSpec],
+    plan: Plan,
+    log: ProgressLog,
+    seconds_each: float,
+    on_network: Callable[[int, int], None] | None,
+) -> None:
+    """Fill `log` with what it does not know of the networks `specs`, by digest."""
+    steps = 0
+
+    def advance() -> None:
+        nonlocal steps
+        steps += 1
+        if on_network:
+            on_network(steps // _STEPS, len(specs))
+
+    def note(name: str, taken: list[Paired], finished: bool) -> None:
+        log.add_samples(name, taken, finished)
+        if finished:
             advance()
-            if digest in log.failures or digest in log.finished:
-                advance()
 
-        def note(name: str, taken: list[Paired], finished: bool) -> None:
-            log.add_samples(name, taken, finished)
-            if finished:
-                advance()
+    unfinished = [digest for digest in specs if digest not in log.failures and digest not in log.finished]
+    for _ in range(_STEPS * (len(specs) - len(unfinished))):
+        advance()
+    with tempfile.TemporaryDirectory(prefix="edgezoo-") as folder:
+        jobs = [_export_job(specs[digest], plan, Path(folder, digest)) for digest in unfinished]
+        exported = {}
+        for one in export_all(jobs):
+            exported[one.job.spec.digest] = one
+            advance()
+        for digest in unfinished:
+            _load(bench, exported[digest], log)
+            advance()
+    waiting = [digest for digest in unfinished if digest not in log.failures]
+    timed = time_in_turns(
+        bench, waiting, seconds_each=seconds_each, min_visits=plan.rounds, known=log.samples, on_visit=note
+    )
+    for digest in set(waiting) - set(timed):
+        log.add_failure(digest, "the runtime failed while the network was timed")
 
-        waiting = [digest for digest in specs if digest not in log.failures and digest not in log.finished]
-        timed = time_in_turns(
-            bench, waiting, seconds_each=seconds_each, min_visits=rounds, known=log.samples, on_visit=note
-        )
-        for digest in set(waiting) - set(timed):
-            log.add_failure(digest, "the runtime failed while the network was timed")
-        device_facts = bench.device
+
+def _table(specs: Mapping[str, ArchSpec], fair: set[str], plan: Plan, log: ProgressLog) -> LatencyTable:
     measured = [digest for digest in specs if digest in log.finished]
     if len(measured) < MIN_NETWORKS:
-        reasons = f": {next(iter(log.failures.values()))}" if log.failures else ""
-        raise TableError(f"{len(measured)} networks measured; a table needs at least {MIN_NETWORKS}{reasons}")
+        reason = f": {next(iter(log.failures.values()))}" if log.failures else ""
+        raise TableError(f"{len(measured)} networks measured; a table needs at least {MIN_NETWORKS}{reason}")
     observations = [
-        _observation(
-            specs[digest], summarize(log.samples[digest]), log.profiles[digest], digest in fair, num_classes, in_chans
-        )
+        _observation(specs[digest], summarize(log.samples[digest]), log.profiles[digest], digest in fair, plan)
         for digest in measured
     ]
-    paces = sorted(o.reference_ms for o in observations)
     return LatencyTable(
         created=datetime.now(UTC).isoformat(timespec="seconds"),
         edgezoo_version=importlib.metadata.version("edgezoo"),
-        space=space,
-        device=device_facts,
-        batch=batch,
-        in_chans=in_chans,
-        num_classes=num_classes,
-        reference_ms=paces[len(paces) // 2],
+        space=plan.space,
+        device=plan.device,
+        batch=plan.batch,
+        in_chans=plan.in_chans,
+        num_classes=plan.num_classes,
+        reference_ms=statistics.median(o.reference_ms for o in observations),
         observations=tuple(observations),
         failures=tuple(Failure(spec=specs[digest], reason=reason) for digest, reason in log.failures.items()),
         validation=validate(observations),
@@ -188,29 +211,47 @@ def cover_kernels(
     return chosen
 
 
-def _prepare(bench: Bench, spec: ArchSpec, plan: Plan, log: ProgressLog) -> None:
-    """Load `spec` into `bench` under its digest and profile it, or note why the runtime cannot run it."""
-    name = spec.digest
+def _export_job(spec: ArchSpec, plan: Plan, folder: Path) -> ExportJob:
+    folder.mkdir()
+    return ExportJob(
+        spec=spec,
+        runtime=plan.device.runtime,
+        dtype=plan.device.dtype,
+        batch=plan.batch,
+        in_chans=plan.in_chans,
+        num_classes=plan.num_classes,
+        folder=folder,
+    )
+
+
+def _load(bench: Bench, exported: Exported, log: ProgressLog) -> None:
+    """Load a network into `bench` under its digest and profile it, or note why the runtime cannot run it."""
+    job, name = exported.job, exported.job.spec.digest
+    if exported.path is None:
+        log.add_failure(name, exported.failure)
+        return
+    size = job.spec.resolution
     try:
-        network = spec.deployed().build(plan.num_classes, plan.in_chans, seed=0)
-        bench.add(name, network, (plan.batch, plan.in_chans, spec.resolution, spec.resolution))
+        bench.add_exported(name, exported.path, (job.batch, job.in_chans, size, size))
         if name not in log.profiles:
             ms = bench.visit(name, samples=1)[0].ms
             runs = min(max(int(_PROFILE_SECONDS * 1000 / ms), _LEAST_PROFILE_RUNS), _MOST_PROFILE_RUNS)
             nodes = bench.profile(name, runs)
-            placed = spec_kernels(spec, plan.num_classes, plan.in_chans)
+            placed = spec_kernels(job.spec, job.num_classes, job.in_chans)
             log.add_profile(name, None if nodes is None else share_out(nodes, placed))
+    except UnreachableError:  # no fault of the network: the same build goes on once the device is back
+        raise
     except MeasurementError as error:
         log.add_failure(name, str(error))
 
 
 def _observation(
-    spec: ArchSpec, measured: Measurement, profile: Profile | None, drawn: bool, num_classes: int, in_chans: int
+    spec: ArchSpec, measured: Measurement, profile: Profile | None, drawn: bool, plan: Plan
 ) -> Observation:
     return Observation(
         spec=spec,
-        in_chans=in_chans,
-        num_classes=num_classes,
+        in_chans=plan.in_chans,
+        num_classes=plan.num_classes,
         ms=measured.median_ms,
         reference_ms=measured.reference_ms,
         cost=measured.cost,

@@ -2,7 +2,7 @@
 
 from pydantic import BaseModel, ConfigDict
 
-from latency_tables.machine import machine_facts
+from latency_tables.machine import affinity, machine_facts
 from latency_tables.runtimes import get_runtime
 
 
@@ -43,5 +43,5 @@ def this_device(runtime: str, dtype: str, threads: int) -> Device:
         runtime_version=backend.version() or "",
         dtype=dtype,
         threads=threads,
-        settings=backend.settings(dtype),
+        settings={**backend.settings(dtype), "affinity": affinity(threads)},
     )

@@ -24,6 +24,11 @@ def available_cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
+def affinity(threads: int) -> str:
+    """Return where a measurement with so many threads runs: a single one is kept on one core."""
+    return "one core" if threads == 1 and hasattr(os, "sched_setaffinity") else "any core"
+
+
 def has_vnni() -> bool:
     """Return whether the processor multiplies bytes into 32-bit sums (x86 VNNI, Arm dot product)."""
     return bool({"avx512_vnni", "avx_vnni", "asimddp"} & cpu_flags())

@@ -14,6 +14,7 @@ from latency_tables.bench import Bench, Paired
 from latency_tables.errors import MeasurementError
 from latency_tables.machine import MachineState
 from latency_tables.runtimes import InputShape, model_suffixes
+from latency_tables.transport import UnreachableError
 from zoo import ArchSpec, Network, create_model, deploy
 
 if TYPE_CHECKING:
@@ -119,6 +120,8 @@ def time_in_turns(
             started = time.perf_counter()
             try:
                 taken = bench.visit(name, SAMPLES_A_VISIT)
+            except UnreachableError:  # no fault of the network
+                raise
             except MeasurementError:
                 waiting.remove(name)
                 samples.pop(name)

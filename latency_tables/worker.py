@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from latency_tables.errors import MeasurementError, RuntimeUnavailableError
-from latency_tables.machine import machine_facts, machine_state
+from latency_tables.machine import affinity, machine_facts, machine_state
 from latency_tables.runtimes import RUNTIMES, Runtime, Session, get_runtime
 from latency_tables.sampling import Timer
 
@@ -104,10 +104,11 @@ def _open(name: str, dtype: str, threads: int) -> tuple[dict[str, Any], Worker]:
     facts = machine_facts()
     # before the runtime is imported: it counts the cores then
     os.environ |= {"OMP_NUM_THREADS": str(threads), "MKL_NUM_THREADS": str(threads)}
-    if threads == 1 and hasattr(os, "sched_setaffinity"):
+    if affinity(threads) == "one core":
         os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
     runtime = get_runtime(name, dtype)
-    facts |= {"runtime_version": runtime.version(), "settings": runtime.settings(dtype)}
+    settings = {**runtime.settings(dtype), "affinity": affinity(threads)}
+    facts |= {"runtime_version": runtime.version(), "settings": settings}
     return facts, Worker(runtime, dtype, threads)
 
 

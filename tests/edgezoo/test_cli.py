@@ -102,3 +102,21 @@ def test_latency_of_a_spec_is_measured_and_predicted(small_table, small_space, t
     assert "cannot read" in _refused("latency", "show", tmp_path / "none.json")
     (tmp_path / "spec.json").write_text("{}")
     assert "resolution: Field required" in _refused("latency", "measure", tmp_path / "spec.json")
+
+
+def test_tables_are_shown_compared_joined_and_exported(small_table, tmp_path):
+    first, second, both = (tmp_path / f"{name}.json" for name in ("first", "second", "both"))
+    half = len(small_table.observations) // 2
+    small_table.replace(observations=small_table.observations[:half]).save(first)
+    small_table.replace(observations=small_table.observations[half:]).save(second)
+    assert "Conv nchwc" in _edgezoo("latency", "show", first).stdout
+    compared = json.loads(_edgezoo("latency", "diff", first, second, "--json").stdout)
+    assert compared["device"] == [] and compared["measured"] == 0
+    joined = json.loads(_edgezoo("latency", "merge", first, second, "--out", both, "--json").stdout)
+    assert joined["networks"] == len(small_table.observations)
+    assert _edgezoo("latency", "export", both, "--out", tmp_path / "kernels.csv").returncode == 0
+    assert (tmp_path / "kernels.csv").read_text().startswith("key,executed,ms")
+    small_table.replace(batch=2).save(second)
+    assert "batch" in _refused("latency", "merge", first, second, "--out", both)
+    assert "no network of the zoo matches" in _refused("latency", "build", "--out", both, "--also", "no_such@32")
+    assert "not a latency table" in _refused("latency", "diff", first, tmp_path / "kernels.csv")

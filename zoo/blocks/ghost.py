@@ -25,7 +25,8 @@ from zoo.blocks.layers import (
 
 def halve(x: Tensor) -> Tensor:
     """Average 2 x 2 pixels; a side of one pixel stays as it is."""
-    return F.avg_pool2d(x, [min(2, side) for side in x.shape[2:]])
+    # not min(2, side): what that returns is no constant of the exported graph
+    return F.avg_pool2d(x, [2 if side > 1 else 1 for side in x.shape[2:]])
 
 
 torch.fx.wrap("halve")  # sizes are numbers there: symbolic tracing keeps it as one call
