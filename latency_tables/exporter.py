@@ -68,10 +68,13 @@ class _Process:
     """An exporting process, started when first needed and again after it died."""
 
     def __init__(self, limit_seconds: float) -> None:
-        self._limit, self._process = limit_seconds, None
+        self._limit = limit_seconds
+        self._process: subprocess.Popen[str] | None = None
 
     def export(self, job: ExportJob) -> Exported:
+        """Return the outcome of a job."""
         process = self._running()
+        assert process.stdin and process.stdout
         timer = threading.Timer(self._limit, process.kill)
         timer.start()
         try:
@@ -104,11 +107,13 @@ class _Process:
         return self._process
 
     def close(self) -> None:
+        """End the process."""
         if self._process is not None:
             self._process.kill()
             self._process.wait()
-            self._process.stdin.close()
-            self._process.stdout.close()
+            for stream in (self._process.stdin, self._process.stdout):
+                assert stream
+                stream.close()
             self._process = None
 
 

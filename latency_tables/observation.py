@@ -9,6 +9,7 @@ class Profile(BaseModel):
     """A network's time by parts, in milliseconds as the runtime's profiler counts them, its own overhead included.
 
     Attributes:
+        ms: latency of the whole network just before and after, without the profiler.
         kernels: of each convolution and linear layer by its key, averaged where it occurs twice.
         rest: of everything else together.
         nodes: how many nodes the runtime executed.
@@ -17,6 +18,7 @@ class Profile(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
+    ms: float
     kernels: dict[str, float]
     rest: float
     nodes: int

@@ -35,7 +35,7 @@ class Shares(NamedTuple):
 def share_costs(observations: Sequence[Observation]) -> list[Shares | None]:
     """Return the shares of each network; None for one without a profile."""
     counted = [_count(o) for o in observations]
-    overhead = _profiler_overhead([(o.ms, c) for o, c in zip(observations, counted, strict=True) if c])
+    overhead = _profiler_overhead([counts for counts in counted if counts])
     shares: list[Shares | None] = []
     for observation, counts in zip(observations, counted, strict=True):
         if counts is None:
@@ -72,7 +72,7 @@ def _count(observation: Observation) -> _Counts | None:
     return _Counts(profile, dict(numbers))
 
 
-def _profiler_overhead(networks: Sequence[tuple[float, _Counts]]) -> float:
+def _profiler_overhead(networks: Sequence[_Counts]) -> float:
     """Return the milliseconds that the profiler adds to each node.
 
     The profile of a network over its latency grows with its nodes per millisecond; the slope, by the repeated medians
@@ -80,8 +80,8 @@ def _profiler_overhead(networks: Sequence[tuple[float, _Counts]]) -> float:
     """
     if len(networks) < 3:
         return 0.0
-    nodes = [counts.profile.nodes / ms for ms, counts in networks]
-    profiled = [counts.ms / ms for ms, counts in networks]
+    nodes = [counts.profile.nodes / counts.profile.ms for counts in networks]
+    profiled = [counts.ms / counts.profile.ms for counts in networks]
     return max(0.0, float(siegelslopes(profiled, nodes).slope)) if len(set(nodes)) > 1 else 0.0
 
 
@@ -90,8 +90,10 @@ class _Node(NamedTuple):
     executed: str
 
 
-def share_out(nodes: Sequence[NodeTime], placed: Sequence[Placed]) -> Profile:
+def share_out(nodes: Sequence[NodeTime], placed: Sequence[Placed], ms: float) -> Profile:
     """Return what each convolution of the network `placed` took, and all other nodes together.
+
+    `ms` is the latency of the network without the profiler in the same moments.
 
     A node is matched to the convolution of its module, or, where the runtime named it after the activation it
     fused, to the one next to it whose weights have the node's shape.
@@ -106,6 +108,7 @@ def share_out(nodes: Sequence[NodeTime], placed: Sequence[Placed]) -> Profile:
         else:
             shares[kernel.key].append(_Node(node.ms, node.executed))
     return Profile(
+        ms=ms,
         kernels={key: sum(s.ms for s in found) / len(found) for key, found in shares.items()},
         rest=rest,
         nodes=len(nodes),

@@ -55,8 +55,8 @@ class ProgressLog:
             raise _unwritable(path, error) from None
 
     def add_profile(self, network: str, profile: Profile | None) -> None:
-        """Keep the profile of a network; None where the runtime offers none."""
-        self.profiles[network] = profile
+        """Keep the profile of a network, the quicker of two; None where the runtime offers none."""
+        self._keep(network, profile)
         self._append({"network": network, "profile": profile.model_dump() if profile else None})
 
     def add_samples(self, network: str, samples: list[Paired], finished: bool) -> None:
@@ -93,7 +93,12 @@ class ProgressLog:
             self.failures[network] = str(entry["failure"])
         else:
             profile = entry["profile"]
-            self.profiles[network] = None if profile is None else Profile.model_validate(profile)
+            self._keep(network, None if profile is None else Profile.model_validate(profile))
+
+    def _keep(self, network: str, profile: Profile | None) -> None:
+        known = self.profiles.get(network)
+        if known is None or (profile and profile.ms < known.ms):
+            self.profiles[network] = profile
 
     def _append(self, entry: dict[str, Any]) -> None:
         if self._path is None:

@@ -10,9 +10,10 @@ from typing import Annotated, Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from latency_tables.cost import Cost
 from latency_tables.device import Device
 from latency_tables.errors import TableError
-from latency_tables.estimator import Cost, Estimator
+from latency_tables.estimator import Estimator
 from latency_tables.kernels import Part, spec_parts
 from latency_tables.observation import Observation
 from latency_tables.validation import Validation, doubt
@@ -95,7 +96,7 @@ class LatencyTable(BaseModel):
 
     @cached_property
     def _estimator(self) -> Estimator:
-        return Estimator(self.observations)
+        return Estimator(self.observations, self.validation.weight)
 
     @cached_property
     def _part_costs(self) -> dict[Part, Cost]:

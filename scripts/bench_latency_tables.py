@@ -44,6 +44,7 @@ def main() -> None:
     parser.add_argument("--networks", type=int, default=120, help="of the space, in the table")
     parser.add_argument("--zoo", type=int, default=60, help="of the zoo, in the table")
     parser.add_argument("--busy", action="store_true", help="burn the other core meanwhile")
+    parser.add_argument("--isolated", action="store_true", help="also time each block alone and add up")
     parser.add_argument("--ship", action="store_true", help="keep the table among those that ship")
     parser.add_argument("--out", type=Path, default=Path("build/bench"))
     args = parser.parse_args()
@@ -96,9 +97,8 @@ def bench(args: argparse.Namespace) -> dict:
     estimates = [table.predict_any(o.spec) for o in unseen]
     measured = [o.cost * table.reference_ms for o in unseen]
     ways = {"table": [e.ms for e in estimates], "multiply-adds": _by_macs(own, unseen, table)}
-    isolated = _isolated_blocks(
-        args, [o.spec for o in own][:40], [o.spec for o in unseen if names[o.spec.digest] == "space"]
-    )
+    of_space = [o.spec for o in unseen if names[o.spec.digest] == "space"]
+    isolated = _isolated_blocks(args, of_space) if args.isolated else {}
     again = _measure_again(args, [o.spec for o in unseen], table)
     result: dict = {
         "date": time.strftime("%Y-%m-%d"),
@@ -162,11 +162,9 @@ def _by_macs(own: Sequence[Observation], unseen: Sequence[Observation], table: L
     return [max(1e-3, float(solution @ [1, macs(o)])) * table.reference_ms for o in unseen]
 
 
-def _isolated_blocks(args: argparse.Namespace, own: Sequence[ArchSpec], unseen: Sequence[ArchSpec]) -> dict[str, float]:
+def _isolated_blocks(args: argparse.Namespace, specs: Sequence[ArchSpec]) -> dict[str, float]:
     """Return for each network the sum of its blocks timed alone, in units of the reference."""
-    parts = {
-        part: f"part{i}" for i, part in enumerate(dict.fromkeys(p for s in (*own, *unseen) for p in spec_parts(s)))
-    }
+    parts = {part: f"part{i}" for i, part in enumerate(dict.fromkeys(p for spec in specs for p in spec_parts(spec)))}
     with Bench(args.runtime, args.dtype) as at:
         loaded = []
         for part, name in parts.items():
@@ -179,7 +177,7 @@ def _isolated_blocks(args: argparse.Namespace, own: Sequence[ArchSpec], unseen: 
                 continue
         costs = {name: summarize(taken).cost for name, taken in time_in_turns(at, loaded, seconds_each=0.25).items()}
     sums = {}
-    for spec in (*own, *unseen):
+    for spec in specs:
         names = [parts[part] for part in spec_parts(spec)]
         if all(name in costs for name in names):
             sums[spec.digest] = sum(costs[name] for name in names)

@@ -13,6 +13,7 @@ import matplotlib
 
 matplotlib.use("Agg")
 from matplotlib import pyplot
+from matplotlib.axes import Axes
 
 _COLORS = {"space": "tab:blue", "zoo": "tab:orange"}
 
@@ -36,7 +37,7 @@ def main() -> None:
     figure.savefig(args.out, dpi=110)
 
 
-def _draw(axis: "pyplot.Axes", result: dict) -> None:
+def _draw(axis: Axes, result: dict) -> None:
     for group, color in _COLORS.items():
         points = [point[1:] for point in result["points"] if point[0] == group]
         measured, predicted, low, high = zip(*points, strict=True)

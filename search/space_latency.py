@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from latency_tables import LatencyTable
-from latency_tables.estimator import Cost
+from latency_tables.cost import NOTHING
 from latency_tables.kernels import Part, Shape
 from search.spaces import Space
 from zoo import BlockSpec, SpecError
@@ -72,7 +72,7 @@ class SpaceLatency:
         return self._space.stage_blocks(index, params)
 
     def _measure(self, blocks: Sequence[BlockSpec], shape: Shape, image: Shape, *, with_head: bool) -> _Piece:
-        cost = Cost(0.0, 0.0, 0.0)
+        cost = NOTHING
         for block in blocks:
             block = deployed_block(block)
             out_shape = output_shape(block, shape, image)

@@ -15,6 +15,7 @@ def _observation(spec, overhead_ms: float, scale: float = 1.0) -> Observation:
     rest_nodes, rest = 7, 0.02
     ms = sum(true[p.kernel.key] for p in placed) + rest
     profile = Profile(
+        ms=ms * scale,
         kernels={key: (value + overhead_ms) * scale for key, value in true.items()},
         rest=(rest + rest_nodes * overhead_ms) * scale,
         nodes=len(placed) + rest_nodes,
@@ -66,6 +67,6 @@ def test_nodes_without_a_convolution_are_the_rest(specs):
         NodeTime("ReorderOutput", "ReorderOutput", "", (), (), 0.5),
         NodeTime("Conv", "Conv", "no.such.module", (), (), 0.25),
     ]
-    profile = share_out(nodes, placed)
+    profile = share_out(nodes, placed, 2.5)
     assert profile.kernels == {first.kernel.key: 2.0} and profile.executed == {first.kernel.key: "Conv nchwc"}
     assert (profile.rest, profile.nodes) == (0.75, 3)

@@ -20,7 +20,7 @@ def plan(small_table) -> Plan:
 
 
 def _fill(log):
-    log.add_profile("a", Profile(kernels={"k": 1.5}, rest=0.5, nodes=3, executed={"k": "Conv"}))
+    log.add_profile("a", Profile(ms=1.0, kernels={"k": 1.5}, rest=0.5, nodes=3, executed={"k": "Conv"}))
     log.add_profile("b", None)
     log.add_samples("a", [Paired(1.0, 0.5, False)], False)
     log.add_samples("a", [Paired(1.25, 0.5, True)], True)

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from scipy.stats import kendalltau
 
-from latency_tables.estimator import Cost, Estimator
+from latency_tables.cost import Cost
+from latency_tables.estimator import Estimator
 from latency_tables.kernels import spec_kernels
 from latency_tables.validation import compare, doubt, validate
 
@@ -35,6 +36,6 @@ def test_the_interval_holds_nine_in_ten_of_the_networks_left_out(small_table):
     # an interval made of errors larger than those of the full table holds at least as many
     inside = []
     for o in fair:
-        cost = Estimator(small_table.observations).cost(spec_kernels(o.spec, o.num_classes, o.in_chans))
+        cost = Estimator(small_table.observations, found.weight).cost(spec_kernels(o.spec, o.num_classes, o.in_chans))
         inside.append(abs(math.log(o.cost / cost.value)) <= found.width * doubt(cost))
     assert np.mean(inside) >= 0.8

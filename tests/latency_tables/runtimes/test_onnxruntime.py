@@ -28,7 +28,7 @@ def test_every_convolution_of_the_network_is_found_in_the_profile(tiny, dtype, s
     shape = (1, 1, spec.resolution, spec.resolution)
     session = open_session("onnxruntime", spec.build(10, 1, seed=0), shape, dtype=dtype)
     placed = spec_kernels(spec, 10, 1)
-    profile = share_out(session.profile(2), placed)
+    profile = share_out(session.profile(2), placed, 1.0)
     assert set(profile.kernels) == {p.kernel.key for p in placed if p.kernel.has_weights}
     assert all(ms >= 0 for ms in profile.kernels.values()) and profile.rest > 0
 
