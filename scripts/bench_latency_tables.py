@@ -10,9 +10,14 @@ table among those that ship. Takes eight to twenty minutes; leave the machine al
 
 import argparse
 import json
+import math
 import multiprocessing
 import os
 import random
+import resource
+import subprocess
+import sys
+import tempfile
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -21,7 +26,7 @@ import numpy as np
 
 import search
 import zoo
-from latency_tables import LatencyTable, build_table
+from latency_tables import LatencyTable, build_table, load_table
 from latency_tables.bench import Bench
 from latency_tables.build import cover_kernels
 from latency_tables.kernels import spec_kernels, spec_parts
@@ -47,7 +52,11 @@ def main() -> None:
     parser.add_argument("--isolated", action="store_true", help="also time each block alone and add up")
     parser.add_argument("--ship", action="store_true", help="keep the table among those that ship")
     parser.add_argument("--out", type=Path, default=Path("build/bench"))
+    parser.add_argument("--speed", type=Path, metavar="TABLE", help="only print how fast a table predicts, as JSON")
     args = parser.parse_args()
+    if args.speed:
+        print(json.dumps(measure_speed(args.speed)))
+        return
     burner = multiprocessing.get_context("spawn").Process(target=_burn, daemon=True)
     if args.busy:
         burner.start()
@@ -117,7 +126,7 @@ def bench(args: argparse.Namespace) -> dict:
             for o, m, e in zip(unseen, measured, estimates, strict=True)
         ],
         "rows": {},
-        "speed": _speed(space, table),
+        "speed": _speed(table),
     }
     for group in ("space", "zoo"):
         chosen = [i for i, o in enumerate(unseen) if names[o.spec.digest] == group]
@@ -202,16 +211,26 @@ def _measure_again(args: argparse.Namespace, specs: Sequence[ArchSpec], table: L
     return {name: summarize(taken).cost * table.reference_ms for name, taken in timed.items()}
 
 
-def _speed(space: search.Space, table: LatencyTable) -> dict[str, float]:
-    """Return candidates predicted in a second: the first of a search, and once its stages are known."""
-    rng = random.Random(3)
+def _speed(table: LatencyTable) -> dict[str, float]:
+    """Return what predicting in a fresh process takes: candidates a second, before and after all stages were met."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "table.json")
+        table.save(path)
+        command = [sys.executable, "-W", "ignore", __file__, "--speed", str(path)]
+        return json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+
+
+def measure_speed(path: Path) -> dict[str, float]:
+    """Return candidates predicted in a second on one core, and the memory of the process in MB."""
+    os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
+    space, rng = search.SPACES.get(DEFAULT_SPACE), random.Random(3)
     drawn = [space.sample_params(rng) for _ in range(2000)]
-    latency, rates = SpaceLatency(space, table), {}
+    latency, rates = SpaceLatency(space, load_table(path)), {}
     for name in ("first", "later"):
         started = time.perf_counter()
         latency.many(drawn)
         rates[name] = len(drawn) / (time.perf_counter() - started)
-    return rates
+    return rates | {"memory_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024}
 
 
 def _burn() -> None:
@@ -234,7 +253,8 @@ def report(result: dict) -> None:
         f"{result['networks']} networks in the table, {result['unseen']} unseen, all measured in "
         f"{result['seconds']:.0f} s, {result['rejected']:.1%} of samples rejected; {len(result['failures'])} left out; "
         f"a median is known to {result['repeatability']:.1%}; predictions a second: "
-        f"{result['speed']['first']:,.0f} at first, {result['speed']['later']:,.0f} later"
+        f"{result['speed']['first']:,.0f} at first, {result['speed']['later']:,.0f} later, with "
+        f"{result['speed'].get('memory_mb', math.nan):.0f} MB"
     )
     print("| networks | way | MAPE | within 5 % | within 10 % | worst | Kendall tau | interval covers |")
     print("|---|---|---|---|---|---|---|---|")
