@@ -128,6 +128,7 @@ def _tables(settings: RunSettings, folder: Path, data: Splits, console: Console)
                 in_chans=data.in_chans,
                 num_classes=data.num_classes,
                 seed=settings.seed,
+                seconds_each=settings.table_seconds,
                 progress_file=folder / f".{path.stem}.progress",
                 on_network=lambda done, total: advance(done),
             )

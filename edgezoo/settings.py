@@ -27,7 +27,7 @@ class RunSettings(BaseModel):
         image_size: pixels at which images are stored; networks see them at their own resolution.
         trials: candidates to train for `epochs` each.
         final_epochs: of the winner and the baselines; the teacher takes half of them.
-        table_networks: random networks of the space measured for the latency table.
+        table_networks: of the space, measured for the latency table, for at most `table_seconds` each.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -44,7 +44,8 @@ class RunSettings(BaseModel):
     final_epochs: Annotated[int, Field(ge=1, le=10_000)] = 30
     teacher: str = DEFAULT_TEACHER
     baselines: tuple[str, ...] = DEFAULT_BASELINES
-    table_networks: Annotated[int, Field(ge=10, le=10_000)] = 50
+    table_networks: Annotated[int, Field(ge=12, le=10_000)] = 60
+    table_seconds: Annotated[float, Field(gt=0, le=600)] = 1.0
     seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
 
 

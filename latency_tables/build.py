@@ -54,7 +54,7 @@ def build_table(
     in_chans: int = 3,
     num_classes: int = 10,
     seed: int = 0,
-    seconds_each: float = 2.0,
+    seconds_each: float = 1.0,
     rounds: int = _ROUNDS,
     device: str = LOCAL,
     progress_file: str | Path | None = None,

@@ -27,10 +27,11 @@ class Estimator:
     def __init__(self, observations: Sequence[Observation], weight: float = 0.5) -> None:
         networks = [spec_kernels(o.spec, o.num_classes, o.in_chans) for o in observations]
         self._by_class = ClassSum([o.cost for o in observations], networks)
-        shared = [pair for pair in zip(share_costs(observations), networks, strict=True) if pair[0]]
+        shared = zip(share_costs(observations), networks, strict=True)
+        profiled = [(share, placed) for share, placed in shared if share and share.kernels]
         self._by_kernel = None
-        if len(shared) >= _FEWEST_PROFILES:
-            self._by_kernel = KernelSum([share for share, _ in shared if share], [placed for _, placed in shared])
+        if len(profiled) >= _FEWEST_PROFILES:
+            self._by_kernel = KernelSum([share for share, _ in profiled], [placed for _, placed in profiled])
         self.weight = weight if self._by_kernel else 0.0
         self.constant = self._mean((self._by_kernel or self._by_class).constant, self._by_class.constant)
 

@@ -8,7 +8,7 @@ it. No coefficient is negative: a larger network is never cheaper.
 """
 
 import math
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
@@ -89,20 +89,26 @@ class _Shapes:
     """Estimates the cost of single kernels from their shapes."""
 
     def __init__(self, kernels: Sequence[Kernel], costs: Sequence[float]) -> None:
+        self._classes = Counter(map(name_of, kernels))
         self._sum = Sum([amounts(kernel) for kernel in kernels], costs)
         error = [math.log(cost / self._base(kernel)) for kernel, cost in zip(kernels, costs, strict=True)]
         self._forest = ExtraTreesRegressor(_TREES, min_samples_leaf=2, random_state=0)
         self._forest.fit([_shape_features(kernel) for kernel in kernels], error)
 
     def _base(self, kernel: Kernel) -> float:
-        return max(self._sum.of(amounts(kernel)), 1e-6)
+        name, row = name_of(kernel), amounts(kernel)
+        if name not in self._classes:  # as if it were one of the commonest class
+            (common, _), *_ = self._classes.most_common(1)
+            row = {feature.replace(name, common): amount for feature, amount in row.items()}
+        return max(self._sum.of(row), 1e-6)
 
     def costs(self, kernels: Sequence[Kernel]) -> list[tuple[float, float]]:
-        """Return the estimated cost of each kernel and how far the trees of the forest disagree about it."""
+        """Return the estimated cost of each kernel, and its doubt: how far the trees of the forest disagree."""
         features = np.array([_shape_features(kernel) for kernel in kernels], dtype=np.float32)
         trees = np.array([tree.predict(features) for tree in self._forest.estimators_])
         values = [self._base(k) * math.exp(error) for k, error in zip(kernels, trees.mean(axis=0), strict=True)]
-        return [(value, value * float(spread)) for value, spread in zip(values, trees.std(axis=0), strict=True)]
+        unlike = [0.0 if name_of(kernel) in self._classes else _UNKNOWN_DOUBT for kernel in kernels]
+        return [(v, v * (float(s) + more)) for v, s, more in zip(values, trees.std(axis=0), unlike, strict=True)]
 
 
 def _shape_features(kernel: Kernel) -> list[float]:

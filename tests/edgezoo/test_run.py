@@ -24,6 +24,7 @@ _SMALL = {
     "epochs": 1,
     "final_epochs": 2,
     "table_networks": 12,
+    "table_seconds": 0.1,
     "teacher": "mobilenetv1_025",
     "baselines": ("mobilenetv1_025",),
 }

@@ -84,3 +84,20 @@ def test_an_operation_never_measured_is_doubted(specs):
     estimator = Estimator([_observation(spec) for spec in specs[:20]])
     cost = estimator.part([Placed("x", Kernel("fft", (8, 16, 16), (8, 16, 16)))])
     assert cost.value > 0 and cost.known == 0 and cost.doubt > 0
+
+
+def test_a_class_of_convolution_never_measured_is_neither_free_nor_sure(specs):
+    def without(spec):
+        return all(p.kernel.groups == 1 for p in spec_kernels(spec, 10, 1))
+
+    plain = [spec for spec in specs if without(spec)][:20] or specs[:20]
+    estimator = Estimator([_observation(spec) for spec in plain], weight=1.0)
+    grouped = Kernel("conv", (64, 8, 8), (64, 8, 8), sides=(3, 3), groups=64)
+    cost = estimator.part([Placed("x", grouped)])
+    assert cost.value > 1e-4 and cost.known < cost.value and cost.doubt > 0
+
+
+def test_a_profile_that_found_no_kernel_counts_as_none(specs):
+    observations = [_observation(spec) for spec in specs[:12]]
+    empty = [o.model_copy(update={"profile": o.profile.model_copy(update={"kernels": {}})}) for o in observations]
+    assert Estimator(empty).kernels == {} and Estimator(empty).weight == 0.0

@@ -16,7 +16,7 @@ from latency_tables import MeasurementError, get_runtime
 from latency_tables.bench import Bench
 from latency_tables.runtimes import RUNTIMES, open_session
 from latency_tables.torch_programs import export_program, forward_of, load_program
-from latency_tables.transport import _worker_archive
+from latency_tables.transport import worker_archive
 
 _KINDS = {
     "conv": {},
@@ -188,7 +188,7 @@ def test_a_broken_program_is_one_line_and_no_more(tmp_path, capfd):
 def test_runtimes_are_listed_without_importing_pytorch(tmp_path):
     if RUNTIMES.get("torch-cuda").version():
         pytest.skip("a GPU is here, and only PyTorch tells whether it can use it")
-    (tmp_path / "worker.zip").write_bytes(_worker_archive())
+    (tmp_path / "worker.zip").write_bytes(worker_archive())
     code = (
         "import sys; from latency_tables.runtimes import RUNTIMES;"
         "print({n: RUNTIMES.get(n).version() for n in RUNTIMES}, 'torch' in sys.modules)"
