@@ -245,7 +245,7 @@ def summary(result: RunResult) -> list[str]:
     return [
         f"data      {data.name}, {data.num_classes} classes: {parts[0]:,} train, {parts[1]:,} validation, "
         f"{parts[2]:,} test images",
-        f"table     {s.runtime} {dtype}, {s.threads} thread, {validation.networks} networks measured, "
+        f"table     {s.runtime} {dtype}, {s.threads} thread, {len(result.table.observations)} networks measured, "
         f"error on unseen ones {validation.mape:.1%}",
         f"search    {len(result.search.candidates)} trained, {result.search.rejected} rejected unseen, space {s.space}",
         f"winner    {kinds}: {card.params:,} parameters, {card.macs / 1e6:.1f} M MACs, {card.spec.resolution} px",

@@ -74,14 +74,14 @@ def predictions(result: RunResult) -> go.Figure:
     seen += [(b.card.predicted_ms, b.card.measured_ms, b.name) for b in result.baselines]
     highest = 1.1 * max(max(p or 0, m) for p, m, _ in seen)
     figure = go.Figure()
-    validation = result.table.validation
-    for ratio, name in ((validation.low_ratio, "5 %"), (validation.high_ratio, "95 %")):
+    typical = result.table.predict_any(result.winner.spec)
+    for ratio, name in ((typical.low_ms / typical.ms, "lower"), (typical.high_ms / typical.ms, "upper")):
         figure.add_scatter(
             x=[0, highest],
             y=[0, highest * ratio],
             mode="lines",
             line={"color": _GREY, "dash": "dash"},
-            name=f"{name} of the table's validation",
+            name=f"{name} end of the winner's interval (90 %)",
         )
     figure.add_scatter(x=[0, highest], y=[0, highest], mode="lines", line={"color": _INK}, name="equal")
     figure.add_scatter(

@@ -68,7 +68,7 @@ class OddSession:
     def predict(self, images):
         return images
 
-    def profile(self, runs, pace):
+    def profile(self, runs):
         return None
 
 

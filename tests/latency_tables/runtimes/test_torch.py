@@ -204,7 +204,7 @@ def test_in_the_measuring_process(tmp_path):
         samples = bench.visit("net", samples=2)
         assert len(samples) == 2 and all(sample.ms > 0 for sample in samples)
         assert "blocks.1.dw.conv" in {node.module for node in bench.profile("net", runs=2)}
-        assert bench.device.settings == {"memory_format": "channels_last", "module": "torch.export"}
+        assert bench.device.settings.items() >= {"memory_format": "channels_last", "module": "torch.export"}.items()
         path = tmp_path / "theirs.pt2"
         torch.export.save(torch.export.export(nn.ReLU(), (torch.zeros(1),)), path)
         with pytest.raises(MeasurementError, match="loads no model files"):
