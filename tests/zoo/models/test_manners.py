@@ -169,7 +169,7 @@ def test_traced_forms_give_the_same_scores(name, scramble, tmp_path):
         close(torch.jit.trace(network, image, check_trace=False)(image), scores, tolerance)
         close(torch.fx.symbolic_trace(network)(image), scores, tolerance)
     export_onnx(network, tuple(image.shape), tmp_path / "model.onnx")
-    got = OnnxRuntime.load(str(tmp_path / "model.onnx"), threads=1).predict(image.numpy())
+    got = OnnxRuntime.load(tmp_path / "model.onnx", None, dtype="fp32", threads=1).predict(image.numpy())
     close(torch.from_numpy(got), scores, tolerance)
 
 
