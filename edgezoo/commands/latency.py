@@ -160,7 +160,8 @@ def predict_command(
         return
     print(
         f"{estimate.ms:.3f} ms ({estimate.low_ms:.3f} to {estimate.high_ms:.3f}), "
-        f"{estimate.coverage:.0%} of the cost stands on measured kernels; {_device_line(loaded)}"
+        f"{estimate.coverage:.0%} of the cost stands on measured kernels; for {loaded.num_classes} classes, "
+        f"{_device_line(loaded)}"
     )
 
 
