@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 from pydantic import BaseModel, ConfigDict
 
+from latency_tables.errors import first_line
 from latency_tables.machine import available_cores
 from latency_tables.runtimes import random_images
 from zoo import ArchSpec, EdgezooError
@@ -134,7 +135,7 @@ def _reply(line: str) -> dict[str, str]:
     except EdgezooError as error:
         return {"path": "", "failure": " ".join(str(error).split())}
     except Exception as error:  # an exporter may raise anything: it is an error of this network only
-        return {"path": "", "failure": f"{type(error).__name__}: {str(error).strip().splitlines()[:1]}"}
+        return {"path": "", "failure": f"{type(error).__name__}: {first_line(error)}"}
 
 
 def main() -> None:

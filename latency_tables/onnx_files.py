@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from latency_tables.errors import MeasurementError
+from latency_tables.errors import MeasurementError, first_line
 from latency_tables.machine import has_vnni
 from latency_tables.quiet import quiet
 
@@ -38,8 +38,7 @@ def export_onnx(module: nn.Module, input_shape: tuple[int, int, int, int], path:
             )
     except Exception as error:  # the exporter raises many kinds for one cause
         partial.unlink(missing_ok=True)
-        reason = str(error).strip().splitlines()[0]
-        raise MeasurementError(f"cannot be written as ONNX: {reason}") from error
+        raise MeasurementError(f"cannot be written as ONNX: {first_line(error)}") from error
     partial.replace(path)
 
 

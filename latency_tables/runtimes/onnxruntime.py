@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from latency_tables.errors import MeasurementError
+from latency_tables.errors import MeasurementError, first_line
 from latency_tables.machine import has_vnni
 from latency_tables.node_names import module_path
 from latency_tables.runtimes import RUNTIMES, InputShape, NodeTime, typical_ms
@@ -64,7 +64,7 @@ def _open(path: Path, threads: int, profile_prefix: str | None = None) -> Any:
     try:
         return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
     except Exception as error:  # onnxruntime's own exceptions share no base class
-        raise MeasurementError(f"onnxruntime cannot run it: {str(error).splitlines()[0]}") from error
+        raise MeasurementError(f"onnxruntime cannot run it: {first_line(error)}") from error
 
 
 def _node_times(events: list[dict[str, Any]]) -> list[NodeTime]:
