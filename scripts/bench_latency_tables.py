@@ -95,8 +95,9 @@ def bench(args: argparse.Namespace) -> dict:
             f"{done}/{total} {time.monotonic() - started:.0f} s", end="\r", flush=True
         ),
     )
-    progress.unlink(missing_ok=True)
     seconds = time.monotonic() - started
+    both.save(args.out / f"{args.runtime}-{args.dtype}{'-busy' if args.busy else ''}.measured.json")
+    progress.unlink(missing_ok=True)
     own = [o for o in both.observations if o.spec.digest not in test]
     table = both.replace(space=DEFAULT_SPACE, observations=tuple(own), validation=validate(own))
     if args.ship:

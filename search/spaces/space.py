@@ -1,21 +1,14 @@
 """What a space is: choices by stage, and how a set of choices becomes a network."""
 
-import math
-import random
-from collections.abc import Mapping
 from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from zoo import ArchSpec, BlockSpec, EdgezooError, HeadSpec, SpecError
+from search.spaces.base import Params, SearchSpace, SpaceError
+from zoo import ArchSpec, BlockSpec, HeadSpec
 from zoo.spec import has_option, one_line
 
 Choices = Annotated[tuple[int, ...], Field(min_length=1, max_length=64)]
-Params = Mapping[str, Any]
-
-
-class SpaceError(EdgezooError, ValueError):
-    """A declaration of a space that holds no network."""
 
 
 class Stage(BaseModel):
@@ -40,7 +33,7 @@ class Stage(BaseModel):
     stride: Annotated[int, Field(ge=1, le=4)] = 2
 
 
-class Space(BaseModel):
+class Space(SearchSpace):
     """Networks of a stem, stages and a last pointwise convolution, with the image size as a choice too.
 
     Attributes:
@@ -50,10 +43,6 @@ class Space(BaseModel):
         fixed: options that a kind of block always gets in this space.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    name: Annotated[str, Field(pattern=r"^[a-z0-9_-]{1,64}$")]
-    resolutions: Choices
     stem_widths: Choices
     stem_stride: Annotated[int, Field(ge=1, le=4)] = 1
     stages: Annotated[tuple[Stage, ...], Field(min_length=1, max_length=16)]
@@ -114,23 +103,3 @@ class Space(BaseModel):
     def head(self) -> HeadSpec:
         """The head of every network."""
         return HeadSpec()
-
-    def sample_params(self, rng: random.Random) -> dict[str, Any]:
-        """Return one random value for each parameter that together make a network."""
-        for _ in range(1000):
-            params = {name: rng.choice(choices) for name, choices in self.parameters().items()}
-            try:
-                self.decode(params)
-            except SpecError:
-                continue
-            return params
-        raise SpaceError(f"space {self.name!r}: 1,000 random choices gave no network that can be built")
-
-    def sample(self, rng: random.Random) -> ArchSpec:
-        """Return a random network of the space."""
-        return self.decode(self.sample_params(rng))
-
-    @property
-    def size(self) -> int:
-        """The number of combinations of choices; equal networks may be counted more than once."""
-        return math.prod(len(choices) for choices in self.parameters().values())
