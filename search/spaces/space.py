@@ -47,7 +47,7 @@ class Space(SearchSpace):
     stem_stride: Annotated[int, Field(ge=1, le=4)] = 1
     stages: Annotated[tuple[Stage, ...], Field(min_length=1, max_length=16)]
     head_widths: Choices
-    fixed: dict[str, dict[str, Any]] = {}
+    fixed: dict[str, dict[str, Any]] = Field(default_factory=dict)
 
     @classmethod
     def from_json(cls, text: str | bytes) -> "Space":
