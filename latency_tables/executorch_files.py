@@ -12,8 +12,9 @@ import numpy as np
 import torch
 from torch import nn
 
-from latency_tables.errors import MeasurementError, first_line
+from latency_tables.errors import MeasurementError
 from latency_tables.quiet import quiet
+from zoo.errors import first_line
 
 _WEIGHTED_KERNELS = {"aten::convolution.out", "aten::addmm.out", "aten::mm.out"}
 

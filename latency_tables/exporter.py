@@ -13,10 +13,10 @@ from typing import NamedTuple
 
 from pydantic import BaseModel, ConfigDict
 
-from latency_tables.errors import first_line
 from latency_tables.machine import available_cores
 from latency_tables.runtimes import random_images
 from zoo import ArchSpec, EdgezooError
+from zoo.errors import first_line
 
 
 class ExportJob(BaseModel):

@@ -7,9 +7,10 @@ import numpy as np
 import torch
 from torch import nn
 
-from latency_tables.errors import MeasurementError, first_line
+from latency_tables.errors import MeasurementError
 from latency_tables.machine import has_vnni
 from latency_tables.quiet import quiet
+from zoo.errors import first_line
 
 INPUT_NAME, OUTPUT_NAME = "input", "logits"
 OPSET = 17

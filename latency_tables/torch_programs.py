@@ -16,7 +16,7 @@ import numpy as np
 
 from latency_tables.errors import MeasurementError
 from latency_tables.quiet import quiet
-from latency_tables.runtimes import InputShape, NodeTime, random_images
+from latency_tables.runtimes import InputShape, NodeTime, in_batches, random_images
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -66,13 +66,11 @@ class TorchSession:
     def predict(self, images: np.ndarray) -> np.ndarray:
         import torch
 
-        batch = len(self._example)
-        filled = np.pad(images, ((0, -len(images) % batch), (0, 0), (0, 0), (0, 0)))
-        scores = []
-        for start in range(0, len(filled), batch):
-            tensor = torch.empty_like(self._example).copy_(torch.from_numpy(filled[start : start + batch]))
-            scores.append(self._function(tensor).float().cpu().numpy())
-        return np.concatenate(scores)[: len(images)]
+        def run(chunk: np.ndarray) -> np.ndarray:
+            tensor = torch.empty_like(self._example).copy_(torch.from_numpy(chunk))
+            return self._function(tensor).float().cpu().numpy()
+
+        return in_batches(run, images, len(self._example))
 
     def profile(self, runs: int) -> list[NodeTime] | None:
         return None

@@ -36,3 +36,12 @@ def unknown_name(kind: str, name: str, known: Iterable[str], hint: str = "") -> 
     if near:
         text += "; did you mean " + " or ".join(repr(n) for n in near) + "?"
     return UnknownNameError(f"{text} {hint}".rstrip())
+
+
+def first_line(error: BaseException) -> str:
+    """Return the first line of `error` that says anything, else the name of its class.
+
+    >>> first_line(ValueError("\\n  no size given\\nTraceback"))
+    'no size given'
+    """
+    return next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)

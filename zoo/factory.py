@@ -8,7 +8,7 @@ from typing import Any, Literal
 import torch
 from torch import nn
 
-from zoo.errors import EdgezooError, SpecError, unknown_name
+from zoo.errors import EdgezooError, SpecError, first_line, unknown_name
 from zoo.features import FeatureNetwork, feature_points
 from zoo.model_info import TIMM_PREFIX
 from zoo.models import MODELS, BaselineEntry, ModelEntry
@@ -98,5 +98,4 @@ def create_timm_model(name: str, num_classes: int, in_chans: int, **options: Any
         try:
             return timm.create_model(name, num_classes=num_classes, in_chans=in_chans, **options)
         except (TypeError, ValueError, RuntimeError, AssertionError) as error:
-            reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-            raise EdgezooError(f"timm cannot make {name!r}: {reason}") from error
+            raise EdgezooError(f"timm cannot make {name!r}: {first_line(error)}") from error

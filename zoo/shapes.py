@@ -7,7 +7,7 @@ from torch import nn
 
 from zoo.block_spec import BlockSpec
 from zoo.blocks.layers import set_same_padding
-from zoo.errors import SpecError
+from zoo.errors import SpecError, first_line
 
 MAX_BLOCK_WEIGHTS = 2**28
 
@@ -44,8 +44,7 @@ def _output_size(block: BlockSpec, in_shape: Shape, image_shape: Shape, same_pad
         with torch.no_grad():
             shape = module(*inputs).shape
     except RuntimeError as error:
-        reason = str(error).splitlines()[0]
-        raise SpecError(f"{block.kind} cannot run on {in_shape[1]}x{in_shape[2]} pixels: {reason}") from None
+        raise SpecError(f"{block.kind} cannot run on {in_shape[1]}x{in_shape[2]} pixels: {first_line(error)}") from None
     return (shape[2], shape[3])
 
 

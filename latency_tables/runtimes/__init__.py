@@ -9,7 +9,7 @@ or the zoo at the top of a file, and `load` and sessions import nothing but the 
 import shutil
 import tempfile
 import weakref
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
@@ -133,6 +133,13 @@ def typical_ms(durations: Sequence[float]) -> float:
     """Return the mean of the middle three fifths: profilers count whole microseconds, which a median would keep."""
     ordered, cut = sorted(durations), len(durations) // 5
     return float(np.mean(ordered[cut : len(ordered) - cut]))
+
+
+def in_batches(run: Callable[[np.ndarray], np.ndarray], images: np.ndarray, batch: int) -> np.ndarray:
+    """Return what `run` makes of images (N, C, H, W) in full batches, the last one filled up: none takes fewer."""
+    filled = np.pad(images, ((0, -len(images) % batch), (0, 0), (0, 0), (0, 0)))
+    scores = [np.asarray(run(filled[start : start + batch])) for start in range(0, len(filled), batch)]
+    return np.concatenate(scores)[: len(images)]
 
 
 def open_session(

@@ -16,6 +16,7 @@ from latency_tables.torch_programs import (
     load_program,
     use_threads,
 )
+from zoo.errors import first_line
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -76,12 +77,12 @@ def _open(package: Path, examples: "Sequence[Tensor]") -> TorchSession:
     try:
         run = AOTIModelPackageLoader(str(package), "model", False, 1, -1).run
     except RuntimeError as error:
-        raise MeasurementError(f"aotinductor cannot load it: {str(error).splitlines()[0]}") from error
+        raise MeasurementError(f"aotinductor cannot load it: {first_line(error)}") from error
     for example in examples:
         try:
             session = TorchSession(lambda batch: run([batch])[0], example)
             session.run()
             return session
         except RuntimeError as error:
-            reason = str(error).splitlines()[0]
+            reason = first_line(error)
     raise MeasurementError(f"aotinductor cannot run it: {reason}")

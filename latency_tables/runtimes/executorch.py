@@ -2,7 +2,6 @@
 
 import importlib.metadata
 import json
-import math
 import tempfile
 import weakref
 from collections.abc import Sequence
@@ -11,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from latency_tables.errors import MeasurementError, first_line
-from latency_tables.runtimes import RUNTIMES, InputShape, NodeTime, typical_ms
+from latency_tables.errors import MeasurementError
+from latency_tables.runtimes import RUNTIMES, InputShape, NodeTime, in_batches, typical_ms
+from zoo.errors import first_line
 
 if TYPE_CHECKING:
     from torch import nn
@@ -48,11 +48,10 @@ class ExecuTorchSession:
     def predict(self, images: np.ndarray) -> np.ndarray:
         import torch
 
-        # a program takes full batches only
-        batch = len(self._example)
-        filled = np.resize(images, (math.ceil(len(images) / batch) * batch, *images.shape[1:])).astype(np.float32)
-        chunks = [torch.from_numpy(filled[i : i + batch]) for i in range(0, len(filled), batch)]
-        return np.concatenate([self._method.execute([chunk])[0].numpy() for chunk in chunks])[: len(images)]
+        def run(chunk: np.ndarray) -> np.ndarray:
+            return self._method.execute([torch.from_numpy(chunk)])[0].numpy()
+
+        return in_batches(run, images.astype(np.float32), len(self._example))
 
     def profile(self, runs: int) -> list[NodeTime]:
         program, method = _open(self._model, traced=True)

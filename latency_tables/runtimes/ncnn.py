@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from latency_tables.errors import MeasurementError, first_line
+from latency_tables.errors import MeasurementError
 from latency_tables.runtimes import RUNTIMES, InputShape
+from zoo.errors import first_line
 
 if TYPE_CHECKING:
     from torch import nn

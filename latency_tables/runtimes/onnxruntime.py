@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from latency_tables.errors import MeasurementError, first_line
+from latency_tables.errors import MeasurementError
 from latency_tables.machine import has_vnni
 from latency_tables.node_names import module_path
-from latency_tables.runtimes import RUNTIMES, InputShape, NodeTime, typical_ms
+from latency_tables.runtimes import RUNTIMES, InputShape, NodeTime, in_batches, typical_ms
+from zoo.errors import first_line
 
 if TYPE_CHECKING:
     from torch import nn
@@ -36,11 +37,7 @@ class OnnxRuntimeSession:
         self._session.run(None, {self._name: self._example})
 
     def predict(self, images: np.ndarray) -> np.ndarray:
-        batch = len(self._example)
-        filled = np.pad(images, ((0, -len(images) % batch), (0, 0), (0, 0), (0, 0)))
-        chunks = [filled[i : i + batch] for i in range(0, len(filled), batch)]
-        scores = [np.asarray(self._session.run(None, {self._name: chunk})[0]) for chunk in chunks]
-        return np.concatenate(scores)[: len(images)]
+        return in_batches(lambda chunk: self._session.run(None, {self._name: chunk})[0], images, len(self._example))
 
     def profile(self, runs: int) -> list[NodeTime]:
         with tempfile.TemporaryDirectory() as folder:

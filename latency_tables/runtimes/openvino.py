@@ -14,7 +14,7 @@ import numpy as np
 from latency_tables.errors import MeasurementError, RuntimeUnavailableError
 from latency_tables.machine import has_vnni
 from latency_tables.node_names import module_path
-from latency_tables.runtimes import RUNTIMES, InputShape, NodeTime, typical_ms
+from latency_tables.runtimes import RUNTIMES, InputShape, NodeTime, in_batches, typical_ms
 
 if TYPE_CHECKING:
     from torch import nn
@@ -39,10 +39,7 @@ class OpenVinoSession:
         self._request.infer(share_outputs=True)
 
     def predict(self, images: np.ndarray) -> np.ndarray:
-        batch = len(self._example)
-        filled = np.pad(images, ((0, -len(images) % batch), (0, 0), (0, 0), (0, 0)))
-        chunks = [filled[i : i + batch] for i in range(0, len(filled), batch)]
-        return np.concatenate([self._compiled(chunk)[0] for chunk in chunks])[: len(images)]
+        return in_batches(lambda chunk: self._compiled(chunk)[0], images, len(self._example))
 
     def profile(self, runs: int) -> list[NodeTime]:
         times, nodes = [], []

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from zoo import ArchSpec, complexity
 from zoo.data import Splits
+from zoo.errors import first_line
 from zoo.training import TrainConfig, accuracy, train
 
 
@@ -46,6 +47,6 @@ def score_by_training(task: ScoreTask, data: Splits) -> Score:
         train(network, data, task.config, resolution=spec.resolution)
         value = accuracy(network, data.val, data, spec.resolution)
     except Exception as error:  # whatever one candidate does, the others go on
-        reason = f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else 'no message'}"
+        reason = f"{type(error).__name__}: {first_line(error)}"
         return Score(task.trial, None, params, macs, time.perf_counter() - started, reason)
     return Score(task.trial, value, params, macs, time.perf_counter() - started)

@@ -10,7 +10,7 @@ from PIL import Image
 
 from zoo.data import SOURCES
 from zoo.data.splits import MAX_BYTES, ImageSet, Splits, stratified
-from zoo.errors import DataError, unknown_name
+from zoo.errors import DataError, first_line, unknown_name
 
 _DEFAULT_ROOT = "~/.cache/torchvision"
 
@@ -45,8 +45,9 @@ def _open(factory: Any, root: str, is_train: bool) -> Any:
     try:
         return factory(root, **part)
     except (RuntimeError, FileNotFoundError, ValueError, TypeError) as error:
-        reason = str(error).splitlines()[0]
-        raise DataError(f"torchvision:{factory.__name__} is not in {root}: {reason}; give its place after @") from None
+        raise DataError(
+            f"torchvision:{factory.__name__} is not in {root}: {first_line(error)}; give its place after @"
+        ) from None
 
 
 def _classes(data: Any) -> int:

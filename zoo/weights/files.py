@@ -9,7 +9,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor, nn
 
-from zoo.errors import SpecError
+from zoo.errors import SpecError, first_line
 from zoo.files import write_atomic
 from zoo.network import Network
 from zoo.spec import ArchSpec
@@ -30,7 +30,7 @@ def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
         with safe_open(path, framework="pt") as file:
             return {name: file.get_tensor(name) for name in file.keys()}, dict(file.metadata() or {})  # noqa: SIM118
     except (SafetensorError, OSError) as error:
-        reason = "no such file" if isinstance(error, FileNotFoundError) else str(error).splitlines()[0]
+        reason = "no such file" if isinstance(error, FileNotFoundError) else first_line(error)
         raise WeightsError(f"cannot read weights from {path}: {reason}") from None
 
 
@@ -68,7 +68,7 @@ def load_model(path: str | Path) -> Network:
         with torch.device("meta"):
             network = spec.build(num_classes, in_chans)
     except (SpecError, KeyError, ValueError, RuntimeError) as error:
-        raise WeightsError(f"{path}: {str(error).splitlines()[0]}") from None
+        raise WeightsError(f"{path}: {first_line(error)}") from None
     load_state(network, state, str(path))
     return network.eval()
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from zoo.errors import first_line
 from zoo.models import ModelEntry
 from zoo.network import Network
 from zoo.weights.errors import WeightsError
@@ -82,5 +83,4 @@ def _download(get: Callable[[], dict[str, Tensor]], name: str) -> dict[str, Tens
     try:
         return get()
     except (OSError, RuntimeError, ValueError) as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise WeightsError(f"cannot get the weights of {name}: {reason}") from error
+        raise WeightsError(f"cannot get the weights of {name}: {first_line(error)}") from error
