@@ -1,8 +1,9 @@
 """Latency-aware search for networks in a declared space."""
 
 from search.errors import BudgetError, ForeignTableWarning, SearchError
-from search.spaces import SPACES, Space, Stage
-from search.study import Candidate, SearchResult, run_search
+from search.result import Candidate, SearchResult, load_result
+from search.spaces import SPACES, SearchSpace, Space, Stage
+from search.study import run_search
 
 __all__ = [
     "SPACES",
@@ -11,7 +12,9 @@ __all__ = [
     "ForeignTableWarning",
     "SearchError",
     "SearchResult",
+    "SearchSpace",
     "Space",
     "Stage",
+    "load_result",
     "run_search",
 ]

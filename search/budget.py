@@ -1,12 +1,11 @@
-"""Networks of a space that a table predicts within a budget, found without training any."""
+"""Networks of a space within the budgets, found without training any."""
 
 import random
 from typing import Any
 
-from latency_tables import LatencyTable
 from search.errors import BudgetError
-from search.space_latency import SpaceLatency
-from search.spaces import Space
+from search.objectives import CostModel, Goal
+from search.spaces import SearchSpace
 
 _RANDOM_DRAWS = 200
 _MAX_WALK_STEPS = 2000
@@ -14,9 +13,9 @@ _MAX_WALK_STEPS = 2000
 Params = dict[str, Any]
 
 
-def fastest(space: Space, latency: SpaceLatency, start: Params) -> tuple[Params, float]:
-    """Return the fastest choices found from `start` by changing one choice at a time for the better."""
-    best, best_ms = start, latency.ms(start)
+def least(space: SearchSpace, costs: CostModel, start: Params) -> tuple[Params, float]:
+    """Return the network that takes the least share of its budgets, found from `start` by single changes."""
+    best, best_share = start, costs.share(start)
     improved = True
     while improved:
         improved = False
@@ -25,45 +24,54 @@ def fastest(space: Space, latency: SpaceLatency, start: Params) -> tuple[Params,
                 if value == best[name]:
                     continue
                 changed = best | {name: value}
-                ms = latency.ms(changed)
-                if ms < best_ms:
-                    best, best_ms, improved = changed, ms, True
-    return best, best_ms
+                share = costs.share(changed)
+                if share < best_share:
+                    best, best_share, improved = changed, share, True
+    return best, best_share
 
 
-def feasible_params(space: Space, table: LatencyTable, budget_ms: float, count: int, seed: int) -> list[Params]:
-    """Return up to `count` different sets of choices predicted within `budget_ms`.
+def feasible_params(space: SearchSpace, goal: Goal, count: int, seed: int) -> list[Params]:
+    """Return up to `count` different sets of choices within the budgets and limits of `goal`.
 
-    Random draws come first; where too few of them are fast enough, a random walk from the fastest network found
-    fills up. Raises BudgetError, naming that network's latency, where even it is over the budget.
+    Random draws come first; where too few of them are cheap enough, a random walk from the cheapest network found
+    fills up. Raises BudgetError, naming that network's costs, where even it is over a budget.
     """
-    rng, latency = random.Random(seed), SpaceLatency(space, table)
+    rng, costs = random.Random(seed), CostModel(space, goal)
     drawn: list[tuple[float, Params]] = []
     chosen: list[Params] = []
     for _ in range(_RANDOM_DRAWS):
         params = space.sample_params(rng)
-        ms = latency.ms(params)
-        drawn.append((ms, params))
-        if ms <= budget_ms and params not in chosen:
+        share = costs.share(params)
+        drawn.append((share, params))
+        if share <= 1 and params not in chosen:
             chosen.append(params)
         if len(chosen) == count:
             return chosen
-    quickest, quickest_ms = fastest(space, latency, min(drawn, key=lambda pair: pair[0])[1])
-    if quickest_ms > budget_ms:
-        raise BudgetError(
-            f"no network of space {space.name!r} is predicted within {budget_ms:g} ms; the fastest found takes "
-            f"{quickest_ms:.3f} ms: take a budget above that, another runtime or another space"
-        )
-    if quickest not in chosen:
-        chosen.append(quickest)
-    here = quickest
+    cheapest, share = least(space, costs, min(drawn, key=lambda pair: pair[0])[1])
+    if share > 1:
+        raise BudgetError(_nothing_fits(space, goal, costs, cheapest))
+    if cheapest not in chosen:
+        chosen.append(cheapest)
+    here = cheapest
     for _ in range(_MAX_WALK_STEPS):
         if len(chosen) >= count:
             break
         name, choices = rng.choice(list(space.parameters().items()))
         there = here | {name: rng.choice(choices)}
-        if latency.ms(there) <= budget_ms:
+        if costs.share(there) <= 1:
             here = there
             if there not in chosen:
                 chosen.append(there)
     return chosen[:count]
+
+
+def _nothing_fits(space: SearchSpace, goal: Goal, costs: CostModel, cheapest: Params) -> str:
+    verdict = costs.judge(cheapest)
+    most = {**goal.budgets_ms, **goal.limits}
+    over = " and ".join(
+        f"{name} {verdict.costs[name]:.3f} where {most[name]:g} is wanted" for name in verdict.violations
+    )
+    return (
+        f"no network of space {space.name!r} was found within the budget: the cheapest has {over}; "
+        "take a larger budget, another runtime or another space"
+    )

@@ -1,5 +1,5 @@
-"""How candidates are scored, cheap to dear."""
+"""How candidates are scored, cheap to dear. A new score is one file here with `@SCORES.register(name)`."""
 
-from search.scores.short_training import Score, ScoreTask, score_by_training
+from search.scores.task import SCORES, Report, Score, ScoreTask, StoppedEarly, score
 
-__all__ = ["Score", "ScoreTask", "score_by_training"]
+__all__ = ["SCORES", "Report", "Score", "ScoreTask", "StoppedEarly", "score"]

@@ -50,6 +50,7 @@ def train(
     resolution: int,
     loss: LossFunction | None = None,
     on_epoch: Callable[[Epoch], None] | None = None,
+    on_step: Callable[[], None] | None = None,
 ) -> list[Epoch]:
     """Train `network` in place, on the device where it lies, on the training part of `data`.
 
@@ -60,6 +61,7 @@ def train(
         resolution: pixels at which the network sees the images.
         loss: cross entropy with label smoothing by default.
         on_epoch: called after each pass.
+        on_step: called before each batch; either may raise to end the training.
 
     Equal arguments give equal weights on one machine. Raises TrainingDivergedError when the loss is not finite.
     """
@@ -82,6 +84,8 @@ def train(
         for number in range(1, config.epochs + 1):
             total = 0.0
             for images, labels in _batches(data.train, config.batch_size, generator):
+                if on_step:
+                    on_step()
                 for tell in listeners:
                     tell(schedule.last_epoch / steps)
                 images = augment(normalize(images, mean, std), flip=data.flip, generator=generator).to(device)

@@ -1,0 +1,119 @@
+"""Proposals worth a scoring, in an order that does not depend on how long the scorings take.
+
+The sampler of each trial is seeded by the trial's number, and results are told to the study in the order of their
+trials, at most a window of them being open. So what is proposed depends on the window alone: a search that is stopped
+anywhere and started again proposes the same trials as one that never stopped, however many workers score them.
+"""
+
+from collections.abc import Callable
+
+import optuna
+from optuna.samplers import BaseSampler
+from optuna.trial import FrozenTrial, Trial, TrialState
+
+from search.objectives import CostModel
+from search.ownership import Ownership
+from search.result import is_scored
+from search.spaces import SearchSpace
+from zoo import SpecError
+
+_MAX_REJECTIONS = 300  # in a row, before the space is taken to hold nothing new
+
+
+class Proposer:
+    """Asks the study for trials until one is worth scoring.
+
+    Args:
+        make_sampler: called with a seed for each trial.
+        total: trials that the search is to score.
+    """
+
+    def __init__(
+        self,
+        study: optuna.Study,
+        space: SearchSpace,
+        costs: CostModel,
+        ownership: Ownership,
+        *,
+        make_sampler: Callable[[int], BaseSampler],
+        total: int,
+        seed: int,
+    ) -> None:
+        self._study, self._space, self._costs, self._ownership = study, space, costs, ownership
+        self._make_sampler, self._total, self._seed = make_sampler, total, seed
+        self.exhausted = False
+
+    def next(self) -> FrozenTrial | None:
+        """Return the next trial to score; None where there are enough of them, or no new network was found."""
+        for _ in range(_MAX_REJECTIONS):
+            halfway = self._halfway()
+            if halfway is None and self._scored_before() >= self._total:
+                return None
+            trial = self._resume(halfway) if halfway else self._ask()
+            if self._propose(trial):
+                return next(t for t in self._trials() if t.number == trial.number)
+        self.exhausted = True
+        return None
+
+    def _trials(self, *states: TrialState) -> list[FrozenTrial]:
+        return self._study.get_trials(deepcopy=False, states=states or None)
+
+    def _scored_before(self, number: float = float("inf")) -> int:
+        return sum(is_scored(t) for t in self._trials() if t.number < number)
+
+    def _halfway(self) -> FrozenTrial | None:
+        """Return a trial whose proposal was cut short."""
+        running = (t for t in self._trials(TrialState.RUNNING) if not is_scored(t))
+        return next((t for t in running if self._ownership.is_lost(t)), None)
+
+    def _ask(self) -> Trial:
+        self._seed_sampler(sum(t.state != TrialState.WAITING for t in self._trials()))
+        trial = self._study.ask()
+        self._ownership.take(trial)
+        return trial
+
+    def _resume(self, trial: FrozenTrial) -> Trial:
+        self._ownership.take(trial)
+        self._seed_sampler(trial.number)
+        return Trial(self._study, trial._trial_id)
+
+    def _seed_sampler(self, number: int) -> None:
+        self._study.sampler = self._make_sampler(self._seed * 1_000_003 + number)
+
+    def _propose(self, trial: Trial) -> bool:
+        """Complete a trial's choices; return whether it is to be scored, else tell it why not."""
+        choices = self._space.parameters()
+        params = {name: trial.suggest_categorical(name, values) for name, values in choices.items()}
+        try:
+            verdict = self._costs.judge(params)
+        except SpecError as error:
+            return self._reject(trial, {"valid": 1.0}, str(error))
+        trial.set_user_attr("digest", verdict.spec.digest)
+        trial.set_user_attr("costs", verdict.costs)
+        trial.set_user_attr("predicted_ms", next(iter(verdict.costs.values())))
+        if verdict.violations:
+            over = ", ".join(f"{name} {verdict.costs[name]:.4g}" for name in verdict.violations)
+            return self._reject(trial, verdict.violations, f"over the budget: {over}")
+        trial.set_constraint("budget", 0.0)
+        twin = self._twin(verdict.spec.digest, trial.number)
+        if twin is not None:
+            trial.set_user_attr("same_as", twin.number)
+            done = twin.state == TrialState.COMPLETE
+            self._study.tell(trial, twin.values if done else None, None if done else TrialState.PRUNED)
+            self._ownership.release(trial.number)
+            return False
+        if self._scored_before(trial.number) >= self._total:  # another process was faster
+            return self._reject(trial, {}, "the search has enough trials")
+        trial.set_user_attr("spec", verdict.spec.to_json())
+        return True
+
+    def _reject(self, trial: Trial, violations: dict[str, float], reason: str) -> bool:
+        trial.set_constraint("budget", sum(violations.values()))
+        trial.set_user_attr("reason", reason)
+        self._study.tell(trial, state=TrialState.PRUNED)
+        self._ownership.release(trial.number)
+        return False
+
+    def _twin(self, digest: str, number: int) -> FrozenTrial | None:
+        same = (t for t in self._trials() if t.user_attrs.get("digest") == digest and is_scored(t))
+        return next((t for t in same if t.number != number), None)

@@ -1,0 +1,56 @@
+"""Where an Optuna study lives."""
+
+from pathlib import Path
+
+import optuna
+from optuna.storages import BaseStorage, GrpcStorageProxy, JournalStorage, RDBStorage
+from optuna.storages.journal import JournalFileBackend
+from sqlalchemy.exc import SQLAlchemyError
+
+from search.errors import SearchError
+from zoo.errors import first_line
+
+STUDY_NAME = "edgezoo"
+_LOCK_SECONDS = 60  # several processes write into one SQLite file in turns
+
+
+def storage_url(storage: str | Path) -> str:
+    """Return the URL of `storage`: itself if it is one, else that of a database in the folder of that name."""
+    text = str(storage)
+    if "://" in text:
+        return text
+    return f"sqlite:///{(Path(text) / 'study.db').resolve()}"
+
+
+def open_storage(storage: str | Path) -> BaseStorage:
+    """Return the storage of a folder (made if missing) or a URL: `journal://FILE`, `grpc://HOST:PORT`, or SQLAlchemy's.
+
+    Raises SearchError in one line where it cannot be opened.
+    """
+    url = storage_url(storage)
+    kind, _, rest = url.partition("://")
+    try:
+        if kind == "journal":
+            Path(rest).parent.mkdir(parents=True, exist_ok=True)
+            return JournalStorage(JournalFileBackend(rest))
+        if kind == "grpc":
+            host, _, port = rest.rpartition(":")
+            proxy = GrpcStorageProxy(host=host, port=int(port))
+            proxy.wait_server_ready(timeout=20)
+            return proxy
+        if kind == "sqlite":
+            Path(rest.removeprefix("/")).parent.mkdir(parents=True, exist_ok=True)
+        options = {"connect_args": {"timeout": _LOCK_SECONDS}} if kind == "sqlite" else {}
+        return optuna.storages.get_storage(RDBStorage(url, engine_kwargs=options))
+    except (SQLAlchemyError, OSError, ValueError, ImportError, RuntimeError, TimeoutError) as error:
+        raise SearchError(f"cannot open the storage {url}: {first_line(error)}") from None
+
+
+def open_study(storage: str | Path) -> optuna.Study:
+    """Return the search in `storage`; raises SearchError where there is none."""
+    if "://" not in str(storage) and not (Path(storage) / "study.db").is_file():
+        raise SearchError(f"{storage} holds no search (no study.db)")
+    try:
+        return optuna.load_study(study_name=STUDY_NAME, storage=open_storage(storage))
+    except (KeyError, SQLAlchemyError) as error:
+        raise SearchError(f"{storage} holds no search: {first_line(error)}") from None
