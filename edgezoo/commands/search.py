@@ -66,10 +66,11 @@ def start_command(
     as_json: AsJson = False,
 ) -> None:
     """Start a search. Example: edgezoo search start --data digits --budget-ms 0.3 --out runs/mine"""
+    from search.samplers import SAMPLERS
+
     from edgezoo.search_folder import SearchSettings, save_search
     from latency_tables import load_table
     from search.objectives import make_goal
-    from search.samplers import SAMPLERS
     from search.spaces import load_space
     from zoo.spec import one_line
 
@@ -113,8 +114,8 @@ def status_command(folder: _Folder, as_json: AsJson = False) -> None:
         print_json(status)
         return
     print(
-        f"{status['scored']} of {status['trials']} scored ({status['failed']} failed, {status['stopped_early']} stopped "
-        f"early), {status['in_flight']} in flight in {status['processes']} processes, {status['rejected']} rejected"
+        f"{status['scored']} of {status['trials']} scored ({status['failed']} failed, {status['stopped_early']} "
+        f"stopped early), {status['in_flight']} in flight in {status['processes']} processes, {status['rejected']} rejected"
     )
     if status["best_accuracy"] is not None:
         print(
