@@ -113,9 +113,10 @@ def status_command(folder: _Folder, as_json: AsJson = False) -> None:
     if as_json:
         print_json(status)
         return
+    ended = f"{status['failed']} failed, {status['stopped_early']} stopped early"
     print(
-        f"{status['scored']} of {status['trials']} scored ({status['failed']} failed, {status['stopped_early']} "
-        f"stopped early), {status['in_flight']} in flight in {status['processes']} processes, {status['rejected']} rejected"
+        f"{status['scored']} of {status['trials']} scored ({ended}), {status['rejected']} rejected unseen; "
+        f"{status['in_flight']} in flight in {status['processes']} processes"
     )
     if status["best_accuracy"] is not None:
         print(

@@ -112,7 +112,7 @@ def test_a_failing_candidate_is_recorded_and_the_others_go_on(
 
 
 def test_a_scoring_that_takes_too_long_has_failed(small_space, digits, small_table, budget, tmp_path):
-    with pytest.raises(SearchError, match="TimeoutError: not done within 0.001 seconds"):
+    with pytest.raises(SearchError, match=r"TimeoutError: not done within 0\.001 seconds"):
         run_search(small_space, digits, small_table, budget, trials=2, storage=tmp_path, epochs=1, max_seconds=0.001)
 
 
