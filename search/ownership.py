@@ -44,8 +44,12 @@ class Ownership:
     def take(self, trial: FrozenTrial | optuna.Trial) -> None:
         """Sign a trial."""
         self._mine[trial.number] = trial._trial_id
-        self._storage.set_trial_user_attr(trial._trial_id, OWNER, self.me)
-        self._storage.set_trial_user_attr(trial._trial_id, LEASE, time.time())
+        for name, value in self.signature().items():
+            self._storage.set_trial_user_attr(trial._trial_id, name, value)
+
+    def signature(self) -> dict[str, str | float]:
+        """Return what a trial of this process has among its attributes."""
+        return {OWNER: self.me, LEASE: time.time()}
 
     def release(self, number: int) -> None:
         """Forget a trial that is finished."""

@@ -9,8 +9,9 @@ from collections.abc import Callable
 
 import optuna
 from optuna.samplers import BaseSampler
-from optuna.trial import FrozenTrial, Trial, TrialState
+from optuna.trial import FrozenTrial, Trial, TrialState, create_trial
 
+from search.errors import SpaceExhaustedError
 from search.objectives import CostModel
 from search.ownership import Ownership
 from search.result import is_scored
@@ -41,7 +42,6 @@ class Proposer:
     ) -> None:
         self._study, self._space, self._costs, self._ownership = study, space, costs, ownership
         self._make_sampler, self._total, self._seed = make_sampler, total, seed
-        self.exhausted = False
 
     def next(self) -> FrozenTrial | None:
         """Return the next trial to score; None where there are enough of them, or no new network was found."""
@@ -49,10 +49,14 @@ class Proposer:
             halfway = self._halfway()
             if halfway is None and self._scored_before() >= self._total:
                 return None
-            trial = self._resume(halfway) if halfway else self._ask()
+            begun = halfway or self._begin()
+            try:
+                trial = self._sample(begun)
+            except SpaceExhaustedError as error:
+                self._reject(begun, {}, str(error))
+                return None
             if self._propose(trial):
-                return next(t for t in self._trials() if t.number == trial.number)
-        self.exhausted = True
+                return self._study._storage.get_trial(begun._trial_id)
         return None
 
     def _trials(self, *states: TrialState) -> list[FrozenTrial]:
@@ -66,19 +70,19 @@ class Proposer:
         running = (t for t in self._trials(TrialState.RUNNING) if not is_scored(t))
         return next((t for t in running if self._ownership.is_lost(t)), None)
 
-    def _ask(self) -> Trial:
-        self._seed_sampler(sum(t.state != TrialState.WAITING for t in self._trials()))
-        trial = self._study.ask()
-        self._ownership.take(trial)
-        return trial
+    def _begin(self) -> FrozenTrial:
+        """Return a new running trial, an enqueued one first; it is signed before a sampler thinks about it for long."""
+        trial_id = self._study._pop_waiting_trial_id()
+        if trial_id is None:
+            signed = create_trial(state=TrialState.RUNNING, user_attrs=self._ownership.signature())
+            trial_id = self._study._storage.create_new_trial(self._study._study_id, template_trial=signed)
+        return self._study._storage.get_trial(trial_id)
 
-    def _resume(self, trial: FrozenTrial) -> Trial:
+    def _sample(self, trial: FrozenTrial) -> Trial:
         self._ownership.take(trial)
-        self._seed_sampler(trial.number)
+        self._study.sampler = self._make_sampler(self._seed * 1_000_003 + trial.number)
+        self._study._thread_local.cached_all_trials = None  # as Study.ask does
         return Trial(self._study, trial._trial_id)
-
-    def _seed_sampler(self, number: int) -> None:
-        self._study.sampler = self._make_sampler(self._seed * 1_000_003 + number)
 
     def _propose(self, trial: Trial) -> bool:
         """Complete a trial's choices; return whether it is to be scored, else tell it why not."""
@@ -107,10 +111,11 @@ class Proposer:
         trial.set_user_attr("spec", verdict.spec.to_json())
         return True
 
-    def _reject(self, trial: Trial, violations: dict[str, float], reason: str) -> bool:
-        trial.set_constraint("budget", sum(violations.values()))
-        trial.set_user_attr("reason", reason)
-        self._study.tell(trial, state=TrialState.PRUNED)
+    def _reject(self, trial: Trial | FrozenTrial, violations: dict[str, float], reason: str) -> bool:
+        if violations:
+            trial.set_constraint("budget", sum(violations.values()))
+        self._study._storage.set_trial_user_attr(trial._trial_id, "reason", reason)
+        self._study.tell(trial.number, state=TrialState.PRUNED)
         self._ownership.release(trial.number)
         return False
 
