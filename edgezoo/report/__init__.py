@@ -1,5 +1,20 @@
-"""The evidence of a run as one HTML file."""
+"""What was found, as one HTML file: `write_report` of a run, `write_search_report` of a search."""
 
-from edgezoo.report.page import write_report
+from typing import TYPE_CHECKING, Any
 
-__all__ = ["write_report"]
+if TYPE_CHECKING:
+    from edgezoo.report.run_page import write_report
+    from edgezoo.report.search_page import write_search_report
+
+__all__ = ["write_report", "write_search_report"]
+
+_HOMES = {"write_report": "run_page", "write_search_report": "search_page"}
+
+
+def __getattr__(name: str) -> Any:
+    # found when first asked for: pictures take a second to import
+    if name not in _HOMES:
+        raise AttributeError(f"module 'edgezoo.report' has no attribute {name!r}")
+    from importlib import import_module
+
+    return getattr(import_module(f"edgezoo.report.{_HOMES[name]}"), name)
