@@ -132,12 +132,14 @@ def report_command(
 ) -> None:
     """Write FOLDER/report.html: the front, what mattered, the best network with its latency a stage."""
     from edgezoo.report import write_search_report
+    from edgezoo.report.search_figures import BaselinePoint
     from edgezoo.search_folder import load_goal, load_settings, result_of, study_of
     from zoo import get_spec
 
     settings = load_settings(folder)
     table = load_goal(folder, settings).table
-    drawn = [(name, table.predict_any(get_spec(name).at_resolution(settings.image_size)).ms, None) for name in baseline]
+    specs = {name: get_spec(name).at_resolution(settings.image_size) for name in baseline}
+    drawn = [BaselinePoint(name, table.predict_any(spec).ms) for name, spec in specs.items()]
     path = folder / "report.html"
     write_search_report(
         result_of(folder),
@@ -156,10 +158,11 @@ def export_command(
     out: Annotated[Path, typer.Option(help="FILE.csv, FILE.json or FILE.parquet.")],
 ) -> None:
     """Write the candidates of a search with all their choices."""
-    from edgezoo.report.export import export_candidates
-    from edgezoo.search_folder import load_settings, result_of
+    from edgezoo.report.export import candidates_frame, frame_bytes
+    from edgezoo.search_folder import result_of, study_of
+    from zoo.files import write_atomic
 
-    export_candidates(result_of(folder), load_settings(folder).read_space(), out)
+    write_atomic(out, frame_bytes(candidates_frame(result_of(folder), study_of(folder)), out.suffix.removeprefix(".")))
 
 
 def _go_on(folder: Path, workers: int, ray_address: str | None, as_json: bool) -> None:
