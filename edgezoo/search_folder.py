@@ -128,7 +128,7 @@ def study_of(folder: Path) -> optuna.Study:
 
 def result_of(folder: Path) -> SearchResult:
     """Return what the search in `folder` has found so far."""
-    return load_result(study_of(folder), next(iter(load_settings(folder).budgets_ms.values())))
+    return load_result(study_of(folder))
 
 
 def status_of(folder: Path) -> dict[str, Any]:

@@ -12,7 +12,6 @@ from pathlib import Path
 import matplotlib
 
 matplotlib.use("Agg")
-import optuna
 from matplotlib import pyplot
 from matplotlib.axes import Axes
 
@@ -21,7 +20,8 @@ from edgezoo.report.choices import FEWEST, importances
 from edgezoo.report.style import BLUE, GREEN, GREY, INK, RED
 from latency_tables import load_table
 from search import SearchResult
-from search.study import STUDY_NAME, load_result, storage_url
+from search.result import load_result
+from search.storage import open_study
 
 _MOST_CHOICES = 10
 
@@ -34,8 +34,8 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("docs/images/search.png"))
     args = parser.parse_args()
     table = load_table(args.table or args.folder / "table.json")
-    study = optuna.load_study(study_name=STUDY_NAME, storage=storage_url(args.folder))
-    result = load_result(study, study.user_attrs["settings"]["budget_ms"])
+    study = open_study(args.folder)
+    result = load_result(study)
     timed = timed_parts(result.best.spec, table)
     figure = pyplot.figure(figsize=(11, max(6.0, 1 + 0.32 * len(timed))), layout="constrained")
     grid = figure.add_gridspec(2, 3, width_ratios=(1.25, 1, 0.8))

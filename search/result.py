@@ -72,7 +72,7 @@ def is_scored(trial: FrozenTrial) -> bool:
     return "spec" in trial.user_attrs
 
 
-def load_result(study: optuna.Study, budget_ms: float) -> SearchResult:
+def load_result(study: optuna.Study) -> SearchResult:
     """Return what a study holds; raises SearchError where no candidate was scored to the end."""
     trials = study.get_trials(deepcopy=False)
     candidates = tuple(_candidate(t) for t in trials if t.state == TrialState.COMPLETE and is_scored(t))
@@ -82,6 +82,7 @@ def load_result(study: optuna.Study, budget_ms: float) -> SearchResult:
         raise SearchError(f"no candidate was trained to the end: {reasons}")
     pruned = [t for t in trials if t.state == TrialState.PRUNED]
     stopped = sum(map(is_scored, pruned))
+    budget_ms = next(iter(study.user_attrs["settings"]["budgets_ms"].values()))
     return SearchResult(candidates, budget_ms, len(pruned) - stopped, failed, stopped)
 
 

@@ -146,7 +146,7 @@ def run_search(
             )
     finally:
         crew.close()
-    return load_result(study, goal.budgets_ms[goal.main])
+    return load_result(study)
 
 
 class _Loop:

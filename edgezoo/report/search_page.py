@@ -50,8 +50,8 @@ def write_search_report(
     best, device = result.best, table.device
     parts = [
         paragraph(
-            f"{len(result.candidates)} networks of space {space.name} trained, {result.rejected} rejected without "
-            f"training, {len(result.failed)} failed; a budget of {result.budget_ms:g} ms on {device.runtime} "
+            f"{len(result.candidates)} networks of space {space.name} trained, {result.stopped} stopped early, "
+            f"{result.rejected} rejected without training, {len(result.failed)} failed; a budget of {result.budget_ms:g} ms on {device.runtime} "
             f"{device.dtype}."
         ),
         _tiles(result, table, study),
