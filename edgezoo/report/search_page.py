@@ -51,8 +51,8 @@ def write_search_report(
     parts = [
         paragraph(
             f"{len(result.candidates)} networks of space {space.name} trained, {result.stopped} stopped early, "
-            f"{result.rejected} rejected without training, {len(result.failed)} failed; a budget of {result.budget_ms:g} ms on {device.runtime} "
-            f"{device.dtype}."
+            f"{result.rejected} rejected without training, {len(result.failed)} failed; a budget of "
+            f"{result.budget_ms:g} ms on {device.runtime} {device.dtype}."
         ),
         _tiles(result, table, study),
         section(
