@@ -26,9 +26,9 @@ def spaces_command(as_json: AsJson = False) -> None:
             space.name,
             f"{space.size:.1e}",
             f"{min(space.resolutions)}-{max(space.resolutions)}",
-            str(len(space.stages)),
-            " ".join(dict.fromkeys(kind for stage in space.stages for kind in stage.kinds)),
+            str(sum(len(choices) > 1 for choices in space.parameters().values())),
+            " ".join(space.kinds),
         )
         for space in spaces
     ]
-    print_table(("space", "networks", "pixels", "stages", "blocks"), rows)
+    print_table(("space", "networks", "pixels", "choices", "blocks"), rows)
