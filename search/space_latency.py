@@ -1,4 +1,4 @@
-"""Predicted latencies of a space's networks by the thousand: each stage is decoded and looked up once."""
+"""Predicted latencies of a space's networks by the thousand: what they share is looked up once."""
 
 import math
 from collections.abc import Iterable, Sequence
@@ -9,9 +9,9 @@ import numpy as np
 from latency_tables import LatencyTable
 from latency_tables.cost import NOTHING
 from latency_tables.kernels import Part, Shape
-from search.spaces import Space
+from search.spaces import SearchSpace, Space
 from zoo import BlockSpec, SpecError
-from zoo.block_spec import deployed_block
+from zoo.block_spec import deployed_block, deployed_head
 from zoo.shapes import output_shape
 
 _Key = tuple[Any, ...]
@@ -23,27 +23,56 @@ class _Piece(NamedTuple):
 
 
 class SpaceLatency:
-    """The latencies that `table` predicts for sets of choices of `space`."""
+    """The latencies that `table` predicts for sets of choices of `space`.
 
-    def __init__(self, space: Space, table: LatencyTable) -> None:
-        self._space, self._table = space, table
-        self._stage_names = [
-            [name for name in space.parameters() if name.startswith(f"stage{index}_")]
-            for index in range(len(space.stages))
-        ]
-        self._last_act = f"stage{len(space.stages) - 1}_act"
-        self._pieces: dict[_Key, _Piece | None] = {}
+    In a staged space each stage is decoded and looked up once, in any other each network.
+    """
+
+    def __init__(self, space: SearchSpace, table: LatencyTable) -> None:
+        self._table = table
+        self._predictor = _Staged(space, table) if isinstance(space, Space) else _Whole(space, table)
 
     def ms(self, params: dict[str, Any]) -> float:
         """Return the predicted latency of one set of choices; infinite where they make no network."""
+        return self._predictor.ms(params)
+
+    def many(self, candidates: Iterable[dict[str, Any]]) -> np.ndarray:
+        """Return the predicted latencies of many sets of choices, in milliseconds."""
+        return np.fromiter((self.ms(params) for params in candidates), dtype=np.float64)
+
+
+class _Whole:
+    """Predictions of whole networks, each made once."""
+
+    def __init__(self, space: SearchSpace, table: LatencyTable) -> None:
+        self._space, self._table = space, table
+        self._known: dict[str, float] = {}
+
+    def ms(self, params: dict[str, Any]) -> float:
+        try:
+            spec = self._space.decode(params)
+            if spec.digest not in self._known:
+                self._known[spec.digest] = self._table.predict_any(spec).ms
+        except SpecError:
+            return math.inf
+        return self._known[spec.digest]
+
+
+class _Staged:
+    """Predictions put together from the stem, the stages and the last block with the head."""
+
+    def __init__(self, space: Space, table: LatencyTable) -> None:
+        self._space, self._table, self._head = space, table, deployed_head(space.head)
+        self._same_padding = space.padding == "same"
+        self._last = len(space.stages)
+        self._names: dict[tuple[int, int], tuple[str, ...]] = {}
+        self._pieces: dict[_Key, _Piece | None] = {}
+
+    def ms(self, params: dict[str, Any]) -> float:
         size = params["resolution"]
         total, shape = self._table.constant_cost.value, (self._table.in_chans, size, size)
-        key: _Key = ("stem", size, shape, params["stem_width"], params["stage0_act"])
-        for index in range(-1, len(self._stage_names) + 1):
-            if index == len(self._stage_names):
-                key = ("last", size, shape, params["head_width"], params[self._last_act])
-            elif index >= 0:
-                key = (index, size, shape, *[params[name] for name in self._stage_names[index]])
+        for index in range(-1, self._last + 1):
+            key = (index, size, shape, *self._deciding(index, params))
             piece = self._pieces[key] if key in self._pieces else self._look_up(key, index, shape, params)
             if piece is None:
                 return math.inf
@@ -51,23 +80,30 @@ class SpaceLatency:
             shape = piece.out_shape
         return total * self._table.reference_ms
 
-    def many(self, candidates: Iterable[dict[str, Any]]) -> np.ndarray:
-        """Return the predicted latencies of many sets of choices, in milliseconds."""
-        return np.fromiter((self.ms(params) for params in candidates), dtype=np.float64)
+    def _deciding(self, index: int, params: dict[str, Any]) -> list[Any]:
+        """Return the values that decide one piece: the stem (-1), a stage, or what comes last."""
+        if index < 0:
+            return [params["stem_width"], self._space.stem_act or params["stage0_act"]]
+        if index == self._last:
+            return [params["head_width"], self._space.last_act or params[f"stage{index - 1}_act"]]
+        prefix = f"stage{index}_"
+        place = index, params[prefix + "depth"]
+        if place not in self._names:  # choices for blocks beyond the depth decide nothing
+            self._names[place] = tuple(self._space.stages[index].parameters(prefix, place[1]))
+        return [params[name] for name in self._names[place]]
 
     def _look_up(self, key: _Key, index: int, shape: Shape, params: dict[str, Any]) -> _Piece | None:
         try:
-            blocks, last = self._blocks(index, params), index == len(self._stage_names)
             image = (self._table.in_chans, params["resolution"], params["resolution"])
-            self._pieces[key] = self._measure(blocks, shape, image, with_head=last)
+            self._pieces[key] = self._measure(self._blocks(index, params), shape, image, with_head=index == self._last)
         except SpecError:
             self._pieces[key] = None
         return self._pieces[key]
 
     def _blocks(self, index: int, params: dict[str, Any]) -> Sequence[BlockSpec]:
         if index < 0:
-            return [self._space.stem_block(params)]
-        if index == len(self._stage_names):
+            return self._space.stem_blocks(params)
+        if index == self._last:
             return [self._space.last_block(params)]
         return self._space.stage_blocks(index, params)
 
@@ -75,9 +111,10 @@ class SpaceLatency:
         cost = NOTHING
         for block in blocks:
             block = deployed_block(block)
-            out_shape = output_shape(block, shape, image)
-            cost += self._table.part_cost(Part(block, shape, image_shape=image if block.takes_image else None))
+            out_shape = output_shape(block, shape, image, self._same_padding)
+            seen = image if block.takes_image else None
+            cost += self._table.part_cost(Part(block, shape, self._same_padding, seen))
             shape = out_shape
         if with_head:
-            cost += self._table.part_cost(Part(self._space.head, shape, num_classes=self._table.num_classes))
+            cost += self._table.part_cost(Part(self._head, shape, num_classes=self._table.num_classes))
         return _Piece(cost.value, shape)

@@ -73,7 +73,7 @@ class FrozenSpec(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, ignored_types=(cached_property,))
 
-    def __init__(self, **data: Any) -> None:
+    def __init__(self, /, **data: Any) -> None:
         try:
             super().__init__(**data)
         except ValidationError as error:
@@ -187,3 +187,10 @@ def with_option(spec: BlockSpec, **options: Any) -> BlockSpec:
 def deployed_block(spec: BlockSpec) -> BlockSpec:
     """Return the form of a block that is shipped, where it is trained in another one."""
     return with_option(spec, deployed=True) if has_option(spec.kind, "deployed") else spec
+
+
+def deployed_head(spec: HeadSpec) -> HeadSpec:
+    """Return the form of a head that is shipped, where it is trained in another one."""
+    if not head_has_option(spec.kind, "deployed"):
+        return spec
+    return HeadSpec(kind=spec.kind, options=dict(spec.options) | {"deployed": True})

@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 from zoo.block_spec import BlockSpec
-from zoo.blocks.layers import set_same_padding
+from zoo.blocks.layers import SqueezeExcite, set_same_padding
 from zoo.errors import SpecError, first_line
 
 MAX_BLOCK_WEIGHTS = 2**28
@@ -23,18 +23,22 @@ def _check_channels(block: BlockSpec, in_chans: int) -> None:
         raise SpecError(f"{block.kind}: {weights:,} weights; at most {MAX_BLOCK_WEIGHTS:,} in one block")
 
 
-def _without_norms(module: nn.Module) -> nn.Module:
-    """Take out of `module` what keeps every shape and takes longest on the meta device."""
+# layers that keep every shape, the slowest ones on the meta device
+_SHAPELESS = (nn.BatchNorm2d, nn.ReLU, nn.ReLU6, nn.Hardswish, nn.SiLU, nn.GELU, nn.PReLU, SqueezeExcite)
+
+
+def _convolutions_alone(module: nn.Module) -> nn.Module:
+    """Take out of `module` what does not matter for the shape of its output."""
     for parent in list(module.modules()):
         for name, child in parent.named_children():
-            if isinstance(child, nn.BatchNorm2d):
+            if isinstance(child, _SHAPELESS):
                 setattr(parent, name, nn.Identity())
     return module
 
 
 def _output_size(block: BlockSpec, in_shape: Shape, image_shape: Shape, same_padding: bool) -> tuple[int, int]:
     with torch.device("meta"):
-        module = _without_norms(block.build(in_shape[0], image_shape[0])).eval()
+        module = _convolutions_alone(block.build(in_shape[0], image_shape[0])).eval()
         inputs = [torch.empty(2, *in_shape)]
         if block.takes_image:
             inputs.append(torch.empty(2, *image_shape))

@@ -11,8 +11,8 @@ from zoo.block_spec import (
     FrozenSpec,
     HeadSpec,
     deployed_block,
+    deployed_head,
     has_option,
-    head_has_option,
     one_line,
     with_option,
 )
@@ -132,10 +132,7 @@ class ArchSpec(FrozenSpec):
 
     def deployed(self) -> "ArchSpec":
         """Return the form that is shipped, for blocks that are trained in another one (MobileOne, CondenseNet)."""
-        blocks = tuple(map(deployed_block, self.blocks))
-        head = self.head
-        if head_has_option(head.kind, "deployed"):
-            head = HeadSpec(kind=head.kind, options=dict(head.options) | {"deployed": True})
+        blocks, head = tuple(map(deployed_block, self.blocks)), deployed_head(self.head)
         return self if (blocks, head) == (self.blocks, self.head) else self.replace(blocks=blocks, head=head)
 
     def replace(self, **changes: Any) -> "ArchSpec":

@@ -30,10 +30,16 @@ def spaces_command(as_json: AsJson = False) -> None:
         print_json({space.name: space.model_dump(mode="json") | {"size": space.size} for space in spaces})
         return
     rows = [
-        (space.name, f"{space.size:.1e}", f"{min(space.resolutions)}-{max(space.resolutions)}", space.summary)
+        (
+            space.name,
+            f"{space.size:.1e}",
+            f"{min(space.resolutions)}-{max(space.resolutions)}",
+            str(sum(len(choices) > 1 for choices in space.parameters().values())),
+            " ".join(space.kinds),
+        )
         for space in spaces
     ]
-    print_table(("space", "networks", "pixels", "what it varies"), rows)
+    print_table(("space", "networks", "pixels", "choices", "blocks"), rows)
 
 
 @app.command("start")

@@ -34,3 +34,9 @@ def test_a_block_that_lives_by_its_stride_is_named():
                 ),
             )
         )
+
+
+def test_fewer_strides_can_be_taken_and_none_is_the_network_itself():
+    spec = zoo.get_spec("mobilenetv2_035")
+    assert for_small_images(spec, 64, strides=1).shapes[-1][1:] == (4, 4)
+    assert for_small_images(spec, 64, strides=0) == spec.at_resolution(64)

@@ -76,6 +76,11 @@ OPTION_VALUES: dict[str, tuple[Any, ...]] = {
     "project": (True, False),
     "project_first": (True, False),
     "units": (1, 2, 4),
+    "operations": (
+        ("none",) * 6,
+        ("skip_connect", "avg_pool_3x3", "nor_conv_1x1", "none", "skip_connect", "avg_pool_3x3"),
+        ("nor_conv_1x1", "skip_connect", "skip_connect", "avg_pool_3x3", "none", "none"),
+    ),
 }
 properties = settings(
     max_examples=60, deadline=None, database=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow]

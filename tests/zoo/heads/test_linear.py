@@ -28,3 +28,13 @@ def test_norms_stand_where_asked_and_take_the_place_of_the_bias(options, norms):
     head = LinearHead(8, 5, **options)
     assert sum(isinstance(layer, nn.BatchNorm2d) for layer in head.modules()) == norms
     assert not options.get("hidden_norm") or head.hidden[0].bias is None
+
+
+def test_an_activation_behind_the_norm_comes_before_the_pool():
+    head = LinearHead(8, 5, norm=True, norm_act="relu").eval()
+    x = torch.randn(3, 8, 4, 6)
+    before = x.clone()
+    torch.testing.assert_close(head(x, pre_logits=True), head.norm(x).clamp(min=0).mean((2, 3)))
+    assert torch.equal(x, before)
+    with pytest.raises(ValueError, match="norm_act goes with norm"):
+        LinearHead(8, 5, norm_act="relu")
