@@ -73,28 +73,22 @@ class PublishedSpace(SearchSpace):
         names = [n for n in names if all(getattr(published_spec(n), f) == getattr(spec, f) for f in _SAME_EVERYWHERE)]
         if not names:
             raise self._misfit("no network has its kinds of block, head, padding and norms")
+        scalings = [(s, d) for s in sorted(self.dropped_strides) for d in sorted(self.depths, key=_from_one)]
         nearest = (-1, "")
         for name in sorted(names, key=lambda name: published_spec(name).blocks != spec.blocks):
-            for params in self._of_shape(name):
-                blocks = without_strides(published_spec(name).blocks, params["dropped_strides"])
-                other = _shape(deepened(blocks, params["depth"]))
+            for strides, depth in scalings:
+                other = _shape(deepened(without_strides(published_spec(name).blocks, strides), depth))
                 if other != shape:
-                    nearest = max(nearest, (_common(shape, other), name))
+                    place = _common(shape, other)
+                    nearest = max(nearest, (place, f"{name!r} differs from blocks[{place}] on"))
                     continue
                 for width in sorted(self.widths, key=_from_one):
-                    found = {"network": name, "width": width, **params, "resolution": spec.resolution}
+                    found = {"network": name, "width": width, "depth": depth, "dropped_strides": strides}
+                    found["resolution"] = spec.resolution
                     if self._makes(found, spec):
                         return found
-                nearest = max(nearest, (len(shape) - 1, name))
-        where, name = nearest
-        raise self._misfit(f"blocks[{where}]: none of the networks fits, {name!r} up to here")
-
-    def _of_shape(self, name: str) -> list[dict[str, Any]]:
-        return [
-            {"depth": depth, "dropped_strides": strides}
-            for strides in sorted(self.dropped_strides)
-            for depth in sorted(self.depths, key=_from_one)
-        ]
+                nearest = max(nearest, (len(shape), f"{name!r} has other widths"))
+        raise self._misfit(f"no network fits; the nearest, {nearest[1]}")
 
     def _makes(self, params: Params, spec: ArchSpec) -> bool:
         try:
