@@ -4,6 +4,7 @@ import json
 import time
 import warnings
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from search.samplers import SAMPLERS, SamplerContext
 from search.scores import SCORES, Score, ScoreTask
 from search.spaces import SPACES, SearchSpace
 from search.storage import STUDY_NAME, open_storage
+from search.supernet import train_supernet
 from search.workers import Workers, start_workers
 from zoo import ArchSpec, EdgezooError
 from zoo.data import Splits, load_data
@@ -50,6 +52,7 @@ def run_search(
     objectives: Sequence[str] = (),
     limits: Mapping[str, float] | None = None,
     start_from: Sequence[ArchSpec] = (),
+    supernet_epochs: int = 30,
     max_seconds: float | None = None,
     on_trial: Callable[[int, int, float], None] | None = None,
 ) -> SearchResult:
@@ -67,7 +70,8 @@ def run_search(
         epochs: of the short training of each candidate.
         sampler: what proposes, of `SAMPLERS`; the default is ours.
         pruner: what stops trainings early: none, asha, hyperband or median.
-        score: how accuracy is found, of `SCORES`.
+        score: how accuracy is found, of `SCORES`; "supernet" trains one first, beside the storage.
+        supernet_epochs: of that training.
         objectives: costs to minimise beside maximising accuracy, see `search.objectives.Goal`.
         limits: hard limits on other costs, `params_m`, `macs_m`, `peak_memory_mb`, `size_mb`.
         start_from: networks of the space to score first.
@@ -110,6 +114,7 @@ def run_search(
             "sampler": sampler,
             "pruner": pruner,
             "score": score,
+            "supernet_epochs": supernet_epochs if score == "supernet" else None,
             "tables": {
                 name: {"created": t.created, "device": t.device.model_dump(mode="json")}
                 for name, t in goal.tables.items()
@@ -127,7 +132,9 @@ def run_search(
     make_sampler = SAMPLERS.get(sampler)
     curves = [t.user_attrs["curve"] for t in _scored(study) if "curve" in t.user_attrs]
     crew = start_workers(data, workers, ray_address, pruner=pruner, epochs=epochs, curves=curves)
-    config = TrainConfig(epochs=epochs, seed=seed)
+    task = ScoreTask(0, "", TrainConfig(epochs=epochs, seed=seed), score, max_seconds)
+    if score == "supernet":
+        task = replace(task, supernet=_trained_supernet(space, data, storage, supernet_epochs, seed))
     try:
         with Ownership(study) as ownership:
             proposer = Proposer(
@@ -141,7 +148,7 @@ def run_search(
             )
             loop = _Loop(study, goal, proposer, crew, ownership, _window(study, workers))
             loop.run(
-                lambda trial: ScoreTask(trial.number, trial.user_attrs["spec"], config, score, max_seconds),
+                lambda trial: replace(task, trial=trial.number, spec_json=trial.user_attrs["spec"]),
                 lambda: on_trial and on_trial(*_progress(study, trials)),
             )
     finally:
@@ -264,6 +271,17 @@ def _window(study: optuna.Study, workers: int) -> int:
     window = max(wanted, study.user_attrs.get("window", 0))
     study.set_user_attr("window", window)
     return window
+
+
+def _trained_supernet(space: SearchSpace, data: Splits, storage: str | Path, epochs: int, seed: int) -> str:
+    """Return the path of the space's supernet, trained to its end; workers elsewhere must see the file too."""
+    if "://" in str(storage):
+        raise SearchError(
+            "the score 'supernet' keeps its weights in the folder of the search: give a folder as storage"
+        )
+    path = Path(storage).resolve() / "supernet.safetensors"
+    train_supernet(space, data, epochs=epochs, seed=seed, path=path)
+    return str(path)
 
 
 def _warn_of_another_device(table: LatencyTable) -> None:

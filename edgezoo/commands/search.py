@@ -59,6 +59,7 @@ def start_command(
     sampler: Annotated[str, typer.Option(help="front (ours), tpe, nsga2, nsga3, gp, evolution or random.")] = "front",
     pruner: Annotated[str, typer.Option(help="Early stopping: none, asha, hyperband or median.")] = "none",
     score: Annotated[str, typer.Option(help="How accuracy is found: training or supernet.")] = "training",
+    supernet_epochs: Annotated[int, typer.Option(help="Epochs of the supernet that scores.", min=1)] = 30,
     objective: Annotated[
         list[str], typer.Option(help="Cost to minimise beside maximising accuracy; the latencies by default.")
     ] = [],  # noqa: B006
@@ -92,7 +93,7 @@ def start_command(
         settings = SearchSettings(
             space=load_space(space).model_dump(mode="json"), data=data, image_size=image_size, budgets_ms=budgets,
             limits=limits, objectives=tuple(objective), trials=trials, epochs=epochs, seed=seed, sampler=sampler,
-            pruner=pruner, score=score, start_from=tuple(start_from), max_seconds=max_seconds, storage=storage,
+            pruner=pruner, score=score, supernet_epochs=supernet_epochs, start_from=tuple(start_from), max_seconds=max_seconds, storage=storage,
         )  # fmt: skip
     except ValidationError as error:
         raise EdgezooError(one_line(error)) from None

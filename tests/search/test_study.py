@@ -126,6 +126,16 @@ def test_trainings_that_lag_behind_are_stopped_early(small_space, digits, small_
     assert all(len(c.curve) == 3 and c.curve[-1] == c.accuracy for c in result.candidates)
 
 
+def test_a_supernet_scores_many_without_training_any(small_space, digits, small_table, budget, tmp_path):
+    arguments = {"trials": 12, "storage": tmp_path, "score": "supernet", "supernet_epochs": 2}
+    result = run_search(small_space, digits, small_table, budget, **arguments)
+    assert len(result.candidates) == 12
+    assert (tmp_path / "supernet.safetensors").is_file()
+    assert result.best.accuracy > 0.2
+    with pytest.raises(SearchError, match="give a folder"):
+        run_search(small_space, digits, small_table, budget, **arguments | {"storage": f"journal://{tmp_path}/log"})
+
+
 def test_a_published_network_is_scored_first(small_space, digits, small_table, tmp_path):
     first = small_space.sample(random.Random(5))
     result = run_search(

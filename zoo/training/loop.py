@@ -15,6 +15,8 @@ from zoo.training.preprocessing import augment, normalize, resize
 # (scores of the network, labels, images at the data's own resolution) -> loss
 LossFunction = Callable[[Tensor, Tensor, Tensor], Tensor]
 
+MAX_GRADIENT_NORM = 5.0
+
 
 @dataclass(frozen=True)
 class TrainConfig:
@@ -65,14 +67,10 @@ def train(
 
     Equal arguments give equal weights on one machine. Raises TrainingDivergedError when the loss is not finite.
     """
-    from zoo.timm_import import create_optimizer_v2
-
     loss = loss or _cross_entropy(config.label_smoothing)
     generator = torch.Generator().manual_seed(config.seed)
     mean, std = data.statistics()
-    optimizer = create_optimizer_v2(network, opt="sgd", lr=config.lr, weight_decay=config.weight_decay, momentum=0.9)
-    steps = max(1, math.ceil(len(data.train) / config.batch_size)) * config.epochs
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, config.lr, total_steps=steps, pct_start=0.25)
+    optimizer, schedule = one_cycle_sgd(network, config, len(data.train))
     device = next(network.parameters()).device
     layers = list(network.modules())
     listeners = [call for layer in layers if (call := getattr(layer, "training_progress", None))]
@@ -83,11 +81,11 @@ def train(
         network.train()
         for number in range(1, config.epochs + 1):
             total = 0.0
-            for images, labels in _batches(data.train, config.batch_size, generator):
+            for images, labels in batches(data.train, config.batch_size, generator):
                 if on_step:
                     on_step()
                 for tell in listeners:
-                    tell(schedule.last_epoch / steps)
+                    tell(schedule.last_epoch / schedule.total_steps)
                 images = augment(normalize(images, mean, std), flip=data.flip, generator=generator).to(device)
                 value = loss(network(resize(images, resolution)), labels.to(device), images)
                 value = sum((penalty() for penalty in penalties), value)
@@ -95,7 +93,7 @@ def train(
                     raise TrainingDivergedError(f"the loss became {value.item()} in epoch {number}")
                 optimizer.zero_grad()
                 value.backward()
-                nn.utils.clip_grad_norm_(network.parameters(), 5.0)
+                nn.utils.clip_grad_norm_(network.parameters(), MAX_GRADIENT_NORM)
                 optimizer.step()
                 schedule.step()
                 total += value.item() * len(labels)
@@ -113,7 +111,19 @@ def _cross_entropy(label_smoothing: float) -> LossFunction:
     return compute
 
 
-def _batches(images: ImageSet, size: int, generator: torch.Generator) -> Iterator[tuple[Tensor, Tensor]]:
+def one_cycle_sgd(
+    network: nn.Module, config: TrainConfig, images: int
+) -> tuple[torch.optim.Optimizer, torch.optim.lr_scheduler.OneCycleLR]:
+    """Return the optimizer of all weights of `network` and its schedule over all epochs of so many `images`."""
+    from zoo.timm_import import create_optimizer_v2
+
+    optimizer = create_optimizer_v2(network, opt="sgd", lr=config.lr, weight_decay=config.weight_decay, momentum=0.9)
+    # at least 5: PyTorch divides by zero where a quarter of the steps is one
+    steps = max(5, math.ceil(images / config.batch_size) * config.epochs)
+    return optimizer, torch.optim.lr_scheduler.OneCycleLR(optimizer, config.lr, total_steps=steps, pct_start=0.25)
+
+
+def batches(images: ImageSet, size: int, generator: torch.Generator) -> Iterator[tuple[Tensor, Tensor]]:
     """Yield shuffled batches; one of a single image, which batch norm cannot take, joins the one before."""
     order = torch.randperm(len(images), generator=generator)
     parts = list(order.split(size))
