@@ -93,7 +93,8 @@ def start_command(
         settings = SearchSettings(
             space=load_space(space).model_dump(mode="json"), data=data, image_size=image_size, budgets_ms=budgets,
             limits=limits, objectives=tuple(objective), trials=trials, epochs=epochs, seed=seed, sampler=sampler,
-            pruner=pruner, score=score, supernet_epochs=supernet_epochs, start_from=tuple(start_from), max_seconds=max_seconds, storage=storage,
+            pruner=pruner, score=score, supernet_epochs=supernet_epochs,
+            start_from=tuple(start_from), max_seconds=max_seconds, storage=storage,
         )  # fmt: skip
     except ValidationError as error:
         raise EdgezooError(one_line(error)) from None
