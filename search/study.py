@@ -1,7 +1,6 @@
 """One Optuna study is the truth of a search: proposals within the budgets, their scores, and the front they make."""
 
 import json
-import time
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
@@ -9,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import optuna
-from optuna.trial import FrozenTrial, TrialState
+from optuna.trial import FrozenTrial
 
 from latency_tables import LatencyTable, this_device
 from search.budget import feasible_params
@@ -20,18 +19,17 @@ from search.ownership import Ownership
 from search.proposals import Proposer
 from search.result import SearchResult, is_scored, load_result
 from search.samplers import SAMPLERS, SamplerContext
-from search.scores import SCORES, Score, ScoreTask
+from search.scores import SCORES, ScoreTask
+from search.scoring_loop import ScoringLoop
 from search.spaces import SPACES, SearchSpace
 from search.storage import STUDY_NAME, open_storage
 from search.supernet import train_supernet
-from search.workers import Workers, start_workers
+from search.workers import start_workers
 from zoo import ArchSpec, EdgezooError
 from zoo.data import Splits, load_data
 from zoo.training import TrainConfig
 
 _STARTUP = 10
-_MOST_ATTEMPTS = 5  # at a trial whose process died each time
-_WAIT_SECONDS = 1.0
 
 
 def run_search(
@@ -146,7 +144,7 @@ def run_search(
                 total=trials,
                 seed=seed,
             )
-            loop = _Loop(study, goal, proposer, crew, ownership, _window(study, workers))
+            loop = ScoringLoop(study, goal, proposer, crew, ownership, window=_window(study, workers))
             loop.run(
                 lambda trial: replace(task, trial=trial.number, spec_json=trial.user_attrs["spec"]),
                 lambda: on_trial and on_trial(*_progress(study, trials)),
@@ -154,105 +152,6 @@ def run_search(
     finally:
         crew.close()
     return load_result(study)
-
-
-class _Loop:
-    """Keeps the workers busy: takes over lost trials, proposes new ones, records scores, tells them in order."""
-
-    def __init__(
-        self,
-        study: optuna.Study,
-        goal: Goal,
-        proposer: Proposer,
-        workers: Workers,
-        ownership: Ownership,
-        window: int,
-    ) -> None:
-        self._study, self._goal, self._proposer = study, goal, proposer
-        self._workers, self._ownership, self._window = workers, ownership, window
-        self._open: list[int] = []  # trials of this process that are not told yet, in order
-        self._submitted: set[int] = set()
-        self._enough = False
-
-    def run(self, task: Callable[[FrozenTrial], ScoreTask], on_score: Callable[[], object]) -> None:
-        """Return when the search has its trials, by whatever process."""
-        while True:
-            self._take_over_lost()
-            self._fill(task)
-            if not self._submitted:
-                if not any(is_scored(t) for t in self._running()):
-                    return
-                time.sleep(_WAIT_SECONDS)  # others are still at work; should they vanish, their trials are ours
-                continue
-            score = self._workers.next(_WAIT_SECONDS)
-            if score:
-                self._submitted.discard(score.trial)
-                self._record(score)
-                on_score()
-            if self._enough:
-                self._tell_all()
-
-    def _running(self) -> list[FrozenTrial]:
-        return self._study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
-
-    def _take_over_lost(self) -> None:
-        for trial in self._running():
-            if not is_scored(trial) or not self._ownership.is_lost(trial):
-                continue
-            attempts = trial.user_attrs.get("attempts", 0) + 1
-            self._study._storage.set_trial_user_attr(trial._trial_id, "attempts", attempts)
-            self._ownership.take(trial)
-            self._open = sorted([*self._open, trial.number])
-            if attempts >= _MOST_ATTEMPTS and "seconds" not in trial.user_attrs:
-                self._record(Score(trial.number, None, failure=f"the process that scored it died {attempts} times"))
-
-    def _fill(self, task: Callable[[FrozenTrial], ScoreTask]) -> None:
-        while len(self._submitted) < self._workers.capacity:
-            trials = {t.number: t for t in self._running()}
-            waiting = [n for n in self._open if n not in self._submitted and "seconds" not in trials[n].user_attrs]
-            if waiting:
-                self._submitted.add(waiting[0])
-                self._workers.submit(task(trials[waiting[0]]))
-            elif self._enough:
-                self._tell_all()
-                return
-            elif len(self._open) >= self._window:
-                if "seconds" not in trials[self._open[0]].user_attrs:
-                    return
-                self._tell(trials[self._open[0]])
-            else:
-                trial = self._proposer.next()
-                self._enough = trial is None
-                if trial:
-                    self._open.append(trial.number)
-
-    def _record(self, score: Score) -> None:
-        """Write a score down at once, to be told when its turn comes."""
-        trial_id = self._study._storage.get_trial_id_from_study_id_trial_number(self._study._study_id, score.trial)
-        found: dict[str, Any] = {"params": score.params, "macs": score.macs, "curve": list(score.curve)}
-        if score.accuracy is None:
-            found["reason"] = score.failure
-        else:
-            found |= {"accuracy": score.accuracy, "stopped": score.stopped}
-        for name, value in (found | {"seconds": round(score.seconds, 2)}).items():
-            self._study._storage.set_trial_user_attr(trial_id, name, value)
-
-    def _tell_all(self) -> None:
-        for trial in self._running():
-            if trial.number in self._open and "seconds" in trial.user_attrs:
-                self._tell(trial)
-
-    def _tell(self, trial: FrozenTrial) -> None:
-        known = trial.user_attrs
-        if "accuracy" not in known:
-            self._study.tell(trial.number, state=TrialState.FAIL, skip_if_finished=True)
-        elif known["stopped"]:
-            self._study.tell(trial.number, state=TrialState.PRUNED, skip_if_finished=True)
-        else:
-            values = self._goal.values(known["accuracy"], known["costs"])
-            self._study.tell(trial.number, values, skip_if_finished=True)
-        self._open.remove(trial.number)
-        self._ownership.release(trial.number)
 
 
 def _scored(study: optuna.Study) -> list[FrozenTrial]:
