@@ -1,9 +1,16 @@
-"""A reader of pages that is not a browser."""
+"""The command line without a process for each call, and a reader of pages that is not a browser."""
 
+import contextlib
+import io
+import sys
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from html.parser import HTMLParser
+from typing import NamedTuple
 
 import pytest
+
+from edgezoo.cli import main
 
 _VOID = {"meta", "link", "br", "hr", "img", "input"}
 
@@ -63,3 +70,43 @@ def read_page():
         return page
 
     return read
+
+
+class Answer(NamedTuple):
+    """What a command printed, and its exit code."""
+
+    returncode: int
+    stdout: str
+    stderr: str
+
+
+@pytest.fixture
+def edgezoo(monkeypatch) -> Callable[..., Answer]:
+    """A function that runs the command with some arguments, in this process: starting one takes seconds."""
+
+    def run(*arguments: object) -> Answer:
+        monkeypatch.setattr(sys, "argv", ["edgezoo", *map(str, arguments)])
+        out, err, code = io.StringIO(), io.StringIO(), 0
+        with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+            try:
+                main()
+            except SystemExit as stop:
+                code = int(stop.code or 0)
+        return Answer(code, out.getvalue(), err.getvalue())
+
+    return run
+
+
+@pytest.fixture
+def refused(edgezoo) -> Callable[..., str]:
+    """A function that runs a command that must fail, and returns its one line."""
+
+    def run(*arguments: object) -> str:
+        answer = edgezoo(*arguments)
+        assert answer.returncode == 1, answer.stderr
+        assert not answer.stdout
+        lines = answer.stderr.strip().splitlines()
+        assert len(lines) == 1 and lines[0].startswith("error: "), answer.stderr
+        return lines[0]
+
+    return run

@@ -6,24 +6,16 @@ import pytest
 from PIL import Image
 
 
-def _edgezoo(*arguments, timeout=120):
-    command = [sys.executable, "-m", "edgezoo.cli", *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, timeout=timeout)
-
-
-def _refused(*arguments):
-    """Run a command that must fail; return its one line."""
-    result = _edgezoo(*arguments)
-    assert result.returncode == 1, result.stderr
-    assert not result.stdout
-    lines = result.stderr.strip().splitlines()
-    assert len(lines) == 1 and lines[0].startswith("error: "), result.stderr
-    return lines[0]
-
-
 def _run(tmp_path, **changes):
     options = {"data": "digits", "budget-ms": 1, "out": tmp_path / "run"} | changes
     return ["run", *(part for name, value in options.items() for part in (f"--{name.replace('_', '-')}", value))]
+
+
+def test_the_command_is_a_program_with_one_line_on_failure():
+    command = [sys.executable, "-m", "edgezoo.cli", "models", "show", "ghostnet_10"]
+    result = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    assert result.returncode == 1 and not result.stdout
+    assert result.stderr.startswith("error: unknown model 'ghostnet_10'") and result.stderr.count("\n") == 1
 
 
 @pytest.mark.parametrize(
@@ -38,15 +30,15 @@ def _run(tmp_path, **changes):
         ({"teacher": "timm/resnet10"}, "timm/resnet10t"),
     ],
 )
-def test_a_wrong_name_is_one_line_with_near_names(tmp_path, changes, message):
-    assert message in _refused(*_run(tmp_path, **changes))
+def test_a_wrong_name_is_one_line_with_near_names(tmp_path, changes, message, refused):
+    assert message in refused(*_run(tmp_path, **changes))
     assert not (tmp_path / "run" / "settings.json").exists()
 
 
-def test_a_device_that_is_none_or_does_not_answer_is_one_line():
-    refused = _refused("latency", "measure", "mobilenetv1_025", "--device", "ssh://-oX=y")
+def test_a_device_that_is_none_or_does_not_answer_is_one_line(refused):
+    refused = refused("latency", "measure", "mobilenetv1_025", "--device", "ssh://-oX=y")
     assert "it is 'local' or ssh://[user@]host[:port][/path/of/python]" in refused
-    assert "cannot reach ssh://127.0.0.1:1" in _refused("latency", "runtimes", "--device", "ssh://127.0.0.1:1")
+    assert "cannot reach ssh://127.0.0.1:1" in refused("latency", "runtimes", "--device", "ssh://127.0.0.1:1")
 
 
 def _images(folder, classes, count=12, size=(20, 20)):
@@ -56,67 +48,67 @@ def _images(folder, classes, count=12, size=(20, 20)):
             Image.new("RGB", size, (40 * index, 10 * i, 90)).save(folder / name / f"{i}.png")
 
 
-def test_a_folder_that_cannot_be_trained_on_is_one_line(tmp_path):
+def test_a_folder_that_cannot_be_trained_on_is_one_line(tmp_path, refused):
     (tmp_path / "empty").mkdir()
-    assert "no class folders" in _refused(*_run(tmp_path, data=f"folder:{tmp_path / 'empty'}"))
+    assert "no class folders" in refused(*_run(tmp_path, data=f"folder:{tmp_path / 'empty'}"))
     _images(tmp_path / "one", ["cat"])
-    assert "one class only ('cat')" in _refused(*_run(tmp_path, data=f"folder:{tmp_path / 'one'}"))
+    assert "one class only ('cat')" in refused(*_run(tmp_path, data=f"folder:{tmp_path / 'one'}"))
     _images(tmp_path / "bad", ["cat", "dog"])
     (tmp_path / "bad" / "dog" / "3.png").write_bytes(b"not an image")
-    assert "dog/3.png cannot be read" in _refused(*_run(tmp_path, data=f"folder:{tmp_path / 'bad'}"))
+    assert "dog/3.png cannot be read" in refused(*_run(tmp_path, data=f"folder:{tmp_path / 'bad'}"))
 
 
-def test_bad_usage_exits_with_two():
-    assert _edgezoo("run", "--data", "digits").returncode == 2
-    assert _edgezoo("frobnicate").returncode == 2
-    assert _edgezoo("run", "--data", "digits", "--budget-ms", "-1", "--out", "x").returncode == 2
+def test_bad_usage_exits_with_two(edgezoo):
+    assert edgezoo("run", "--data", "digits").returncode == 2
+    assert edgezoo("frobnicate").returncode == 2
+    assert edgezoo("run", "--data", "digits", "--budget-ms", "-1", "--out", "x").returncode == 2
 
 
-def test_models_are_listed_and_shown():
-    listed = json.loads(_edgezoo("models", "list", "ghostnet_1*", "--json").stdout)
+def test_models_are_listed_and_shown(edgezoo, refused):
+    listed = json.loads(edgezoo("models", "list", "ghostnet_1*", "--json").stdout)
     assert [m["name"] for m in listed] == ["ghostnet_100", "ghostnet_130"]
-    shown = _edgezoo("models", "show", "squeezenet1_1").stdout
+    shown = edgezoo("models", "show", "squeezenet1_1").stdout
     assert "1,235,496 parameters" in shown and shown.count("\nfire ") == 8
     assert "4: 1 max_pool, 4 fire" in shown
-    assert "'ghostnet_100'" in _refused("models", "show", "ghostnet_10")
+    assert "'ghostnet_100'" in refused("models", "show", "ghostnet_10")
 
 
-def test_spaces_runtimes_and_doctor_answer():
-    assert set(json.loads(_edgezoo("search", "spaces", "--json").stdout)) >= {"tiny", "mobile"}
-    runtimes = json.loads(_edgezoo("latency", "runtimes", "--json").stdout)
+def test_spaces_runtimes_and_doctor_answer(edgezoo):
+    assert set(json.loads(edgezoo("search", "spaces", "--json").stdout)) >= {"tiny", "mobile"}
+    runtimes = json.loads(edgezoo("latency", "runtimes", "--json").stdout)
     assert runtimes["onnxruntime"]["dtypes"] == ["fp32", "int8"]
-    assert "runtime onnxruntime" in _edgezoo("doctor").stdout
+    assert "runtime onnxruntime" in edgezoo("doctor").stdout
 
 
-def test_latency_of_a_spec_is_measured_and_predicted(small_table, small_space, tmp_path):
+def test_latency_of_a_spec_is_measured_and_predicted(small_table, small_space, tmp_path, edgezoo, refused):
     import random
 
     (tmp_path / "spec.json").write_text(small_space.sample(random.Random(0)).to_json())
-    measured = json.loads(_edgezoo("latency", "measure", tmp_path / "spec.json", "--json").stdout)
+    measured = json.loads(edgezoo("latency", "measure", tmp_path / "spec.json", "--json").stdout)
     assert measured["median_ms"] > 0
     small_table.save(tmp_path / "table.json")
     estimate = json.loads(
-        _edgezoo("latency", "predict", tmp_path / "table.json", tmp_path / "spec.json", "--json").stdout
+        edgezoo("latency", "predict", tmp_path / "table.json", tmp_path / "spec.json", "--json").stdout
     )
     assert estimate["low_ms"] <= estimate["ms"] <= estimate["high_ms"]
-    assert "cannot read" in _refused("latency", "show", tmp_path / "none.json")
+    assert "cannot read" in refused("latency", "show", tmp_path / "none.json")
     (tmp_path / "spec.json").write_text("{}")
-    assert "resolution: Field required" in _refused("latency", "measure", tmp_path / "spec.json")
+    assert "resolution: Field required" in refused("latency", "measure", tmp_path / "spec.json")
 
 
-def test_tables_are_shown_compared_joined_and_exported(small_table, tmp_path):
+def test_tables_are_shown_compared_joined_and_exported(small_table, tmp_path, edgezoo, refused):
     first, second, both = (tmp_path / f"{name}.json" for name in ("first", "second", "both"))
     half = len(small_table.observations) // 2
     small_table.replace(observations=small_table.observations[:half]).save(first)
     small_table.replace(observations=small_table.observations[half:]).save(second)
-    assert "Conv nchwc" in _edgezoo("latency", "show", first).stdout
-    compared = json.loads(_edgezoo("latency", "diff", first, second, "--json").stdout)
+    assert "Conv nchwc" in edgezoo("latency", "show", first).stdout
+    compared = json.loads(edgezoo("latency", "diff", first, second, "--json").stdout)
     assert compared["device"] == [] and compared["measured"] == 0
-    joined = json.loads(_edgezoo("latency", "merge", first, second, "--out", both, "--json").stdout)
+    joined = json.loads(edgezoo("latency", "merge", first, second, "--out", both, "--json").stdout)
     assert joined["networks"] == len(small_table.observations)
-    assert _edgezoo("latency", "export", both, "--out", tmp_path / "kernels.csv").returncode == 0
+    assert edgezoo("latency", "export", both, "--out", tmp_path / "kernels.csv").returncode == 0
     assert (tmp_path / "kernels.csv").read_text().startswith("key,executed,ms")
     small_table.replace(batch=2).save(second)
-    assert "batch" in _refused("latency", "merge", first, second, "--out", both)
-    assert "no network of the zoo matches" in _refused("latency", "build", "--out", both, "--also", "no_such@32")
-    assert "not a latency table" in _refused("latency", "diff", first, tmp_path / "kernels.csv")
+    assert "batch" in refused("latency", "merge", first, second, "--out", both)
+    assert "no network of the zoo matches" in refused("latency", "build", "--out", both, "--also", "no_such@32")
+    assert "not a latency table" in refused("latency", "diff", first, tmp_path / "kernels.csv")
