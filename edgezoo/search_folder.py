@@ -9,7 +9,7 @@ import optuna
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from latency_tables import LatencyTable, load_table
-from search import SearchResult, SearchSpace, load_result, run_search
+from search import SearchError, SearchResult, SearchSpace, load_result, run_search
 from search.objectives import Goal, make_goal
 from search.result import is_scored
 from search.spaces import load_space
@@ -58,7 +58,7 @@ class SearchSettings(BaseModel):
 def save_search(folder: Path, settings: SearchSettings, tables: Mapping[str, LatencyTable]) -> None:
     """Write a new search into `folder`; raises EdgezooError where it holds another one."""
     path = folder / _SETTINGS
-    if path.exists():
+    if path.exists() and _has_trials(folder):
         known = load_settings(folder)
         if known.model_copy(update={"trials": settings.trials}) != settings:
             mine, theirs = settings.model_dump(), known.model_dump()
@@ -68,6 +68,14 @@ def save_search(folder: Path, settings: SearchSettings, tables: Mapping[str, Lat
     for name, table in tables.items():
         table.save(_table_path(folder, name))
     write_atomic(path, settings.model_dump_json(indent=1))
+
+
+def _has_trials(folder: Path) -> bool:
+    """Return whether the search in `folder` has begun: until then it may still get other settings."""
+    try:
+        return bool(study_of(folder).get_trials(deepcopy=False))
+    except SearchError:
+        return False
 
 
 def load_settings(folder: Path) -> SearchSettings:

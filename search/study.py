@@ -98,30 +98,27 @@ def run_search(
         directions=["maximize"] + ["minimize"] * (len(goal.metric_names) - 1),
         load_if_exists=True,
     )
-    _claim(
-        study,
-        goal,
-        {
-            "space": space.model_dump(mode="json"),
-            "data": data.name,
-            "budgets_ms": dict(goal.budgets_ms),
-            "limits": dict(goal.limits),
-            "objectives": list(goal.objectives),
-            "epochs": epochs,
-            "seed": seed,
-            "sampler": sampler,
-            "pruner": pruner,
-            "score": score,
-            "supernet_epochs": supernet_epochs if score == "supernet" else None,
-            "tables": {
-                name: {"created": t.created, "device": t.device.model_dump(mode="json")}
-                for name, t in goal.tables.items()
-            },
+    settings = {
+        "space": space.model_dump(mode="json"),
+        "data": data.name,
+        "budgets_ms": dict(goal.budgets_ms),
+        "limits": dict(goal.limits),
+        "objectives": list(goal.objectives),
+        "epochs": epochs,
+        "seed": seed,
+        "sampler": sampler,
+        "pruner": pruner,
+        "score": score,
+        "supernet_epochs": supernet_epochs if score == "supernet" else None,
+        "tables": {
+            name: {"created": t.created, "device": t.device.model_dump(mode="json")} for name, t in goal.tables.items()
         },
-    )
+    }
+    _check_settings(study, settings)
     if "seeded" not in study.user_attrs:
         first = [space.encode(spec) for spec in start_from]
         first += feasible_params(space, goal, max(0, min(_STARTUP, trials) - len(first)), seed)
+        _claim(study, goal, settings)
         for params in first:
             study.enqueue_trial(params, skip_if_exists=True)
         study.set_user_attr("seeded", True)
@@ -196,15 +193,17 @@ def _warn_of_another_device(table: LatencyTable) -> None:
         )
 
 
-def _claim(study: optuna.Study, goal: Goal, settings: dict[str, Any]) -> None:
-    """Write the settings into a new study; raise SearchError where an old one has others."""
-    known = study.user_attrs.get("settings")
-    if known is None:
-        study.set_user_attr("settings", settings)
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # Optuna calls it experimental since 3.2
-            study.set_metric_names(goal.metric_names)
-        return
+def _check_settings(study: optuna.Study, settings: dict[str, Any]) -> None:
+    """Raise SearchError where the study is of a search with other settings."""
+    known = study.user_attrs.get("settings", settings)
     different = [key for key, value in settings.items() if json.dumps(known.get(key)) != json.dumps(value)]
     if different:
         raise SearchError(f"the storage holds a search with another {', '.join(different)}; take another folder")
+
+
+def _claim(study: optuna.Study, goal: Goal, settings: dict[str, Any]) -> None:
+    """Write the settings into a new study."""
+    study.set_user_attr("settings", settings)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # Optuna calls it experimental since 3.2
+        study.set_metric_names(goal.metric_names)

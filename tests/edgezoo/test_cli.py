@@ -36,8 +36,8 @@ def test_a_wrong_name_is_one_line_with_near_names(tmp_path, changes, message, re
 
 
 def test_a_device_that_is_none_or_does_not_answer_is_one_line(refused):
-    refused = refused("latency", "measure", "mobilenetv1_025", "--device", "ssh://-oX=y")
-    assert "it is 'local' or ssh://[user@]host[:port][/path/of/python]" in refused
+    line = refused("latency", "measure", "mobilenetv1_025", "--device", "ssh://-oX=y")
+    assert "it is 'local' or ssh://[user@]host[:port][/path/of/python]" in line
     assert "cannot reach ssh://127.0.0.1:1" in refused("latency", "runtimes", "--device", "ssh://127.0.0.1:1")
 
 
