@@ -29,7 +29,7 @@ from zoo import ArchSpec, EdgezooError
 from zoo.data import Splits, load_data
 from zoo.training import TrainConfig
 
-_STARTUP = 10
+_STARTUP = 6  # networks within the budget, for samplers to vary where random ones rarely are
 
 
 def run_search(
@@ -86,6 +86,7 @@ def run_search(
         for pixels in space.resolutions:
             one.check_image_size(pixels)
     _warn_of_another_device(goal.table)
+    make_sampler = SAMPLERS.get(sampler)
     make_pruner(pruner, epochs)
     SCORES.get(score)
     if trials < 1:
@@ -124,7 +125,6 @@ def run_search(
         study.set_user_attr("seeded", True)
     costs = CostModel(space, goal)
     context = SamplerContext(space, costs.quick, None, goal.reference)
-    make_sampler = SAMPLERS.get(sampler)
     curves = [t.user_attrs["curve"] for t in _scored(study) if "curve" in t.user_attrs]
     crew = start_workers(data, workers, ray_address, pruner=pruner, epochs=epochs, curves=curves)
     task = ScoreTask(0, "", TrainConfig(epochs=epochs, seed=seed), score, max_seconds)
