@@ -30,7 +30,7 @@ def ask(study, space):
 
 
 def test_no_candidate_is_over_the_budget_invalid_or_a_repeat(make_context, search, toy):
-    study = search(FrontSampler(make_context(budget=12.0), seed=1), 40)
+    study = search(FrontSampler(make_context(budget=12.0), seed=1), 25)
     digests = [toy.decode(t.params).digest for t in study.trials]
     assert len(set(digests)) == len(digests)
     assert max(toy.cost(t.params) for t in study.trials) <= 12.0
@@ -44,15 +44,15 @@ def test_a_resumed_study_goes_on_as_if_it_had_never_stopped(make_context, search
 
 
 def test_it_needs_far_fewer_trials_than_random(make_context, search):
-    trials = 30
+    trials = 20
     ours, by_chance = [], []
     for seed in range(10):
         ours.append(hypervolumes(search(FrontSampler(make_context(), seed=seed), trials)))
-        by_chance.append(hypervolumes(search(optuna.samplers.RandomSampler(seed=seed), 4 * trials)))
+        by_chance.append(hypervolumes(search(optuna.samplers.RandomSampler(seed=seed), 6 * trials)))
     wanted = np.median([volumes[-1] for volumes in ours])
     needed = np.median([np.argmax(np.array(volumes) >= wanted * 0.99) for volumes in ours])
     lucky = [np.flatnonzero(np.array(volumes) >= wanted * 0.99) for volumes in by_chance]
-    assert np.median([found[0] if len(found) else 4 * trials for found in lucky]) > 2 * needed
+    assert np.median([found[0] if len(found) else 6 * trials for found in lucky]) > 2 * needed
 
 
 def test_training_free_scores_are_asked_for_a_shortlist_only_and_help_from_the_first_trial(make_context, search, toy):
@@ -70,7 +70,7 @@ def test_training_free_scores_are_asked_for_a_shortlist_only_and_help_from_the_f
 
 
 def test_a_single_objective_is_the_best_accuracy_within_the_budget(make_context, search, toy):
-    study = search(FrontSampler(make_context(objectives=0, budget=12.0), seed=0), 40, objectives=0)
+    study = search(FrontSampler(make_context(objectives=0, budget=12.0), seed=0), 30, objectives=0)
     choices = toy.parameters()
     every = (dict(zip(choices, values, strict=True)) for values in itertools.product(*choices.values()))
     best = max(toy.accuracy(p) for p in every if toy.cost(p) <= 12.0)
