@@ -7,6 +7,10 @@ class SearchError(EdgezooError):
     """A search that cannot start or go on."""
 
 
+class SpaceExhaustedError(SearchError):
+    """A space whose networks within the constraints have all been proposed."""
+
+
 class BudgetError(SearchError):
     """A latency budget that no network of the space meets."""
 
