@@ -44,9 +44,9 @@ def probes(space: SearchSpace, rng: random.Random) -> Iterator[ArchSpec]:
     """Yield networks among which every weight of the space reaches its full size.
 
     First the largest numbers with every combination of names (kinds, activations) that all choices take that can.
-    Then for each name the largest numbers but one, which is the smallest: some weights shrink as a choice grows, as
-    those of a strided shuffle unit with its input channels. Some random networks last, for spaces whose choices depend
-    on each other.
+    Then for each name the largest numbers, and these but one, which is the smallest: some weights shrink as a choice
+    grows, as those of a strided shuffle unit with its input channels. Some random networks last, for spaces whose
+    choices depend on each other.
     """
     choices = space.parameters()
     largest = {name: max(values) for name, values in choices.items() if _is_size(values)}
@@ -59,8 +59,8 @@ def probes(space: SearchSpace, rng: random.Random) -> Iterator[ArchSpec]:
     combinations = itertools.product(*dict.fromkeys(named.values()))
     trials = [with_names(wanted) for wanted in itertools.islice(combinations, _MAX_COMBINATIONS)]
     for wanted in dict.fromkeys(value for values in named.values() for value in values):
-        for name in [name for name in largest if len(choices[name]) > 1]:
-            trials.append(with_names([wanted]) | {name: min(choices[name])})
+        changes = ({name: min(choices[name])} for name in largest if len(choices[name]) > 1)
+        trials += [with_names([wanted]) | change for change in ({}, *changes)]
     for params in trials:
         try:
             yield space.decode(params)

