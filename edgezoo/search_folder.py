@@ -45,6 +45,7 @@ class SearchSettings(BaseModel):
     sampler: str = "front"
     pruner: str = "none"
     score: str = "training"
+    training_free: tuple[str, ...] = ()
     supernet_epochs: Annotated[int, Field(ge=1, le=10_000)] = 30
     start_from: tuple[str, ...] = ()
     max_seconds: Annotated[float, Field(gt=0)] | None = None
@@ -123,6 +124,7 @@ def go_on(
         pruner=settings.pruner,
         score=settings.score,
         supernet_epochs=settings.supernet_epochs,
+        training_free=settings.training_free,
         objectives=settings.objectives,
         limits=settings.limits,
         start_from=[get_spec(name) for name in settings.start_from],

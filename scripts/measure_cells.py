@@ -12,93 +12,30 @@ import contextlib
 import csv
 import json
 import multiprocessing
-import re
 import statistics
 import tempfile
 from pathlib import Path
 
 import torch
-from torch import Tensor, nn
 
 from latency_tables.bench import Bench
 from latency_tables.errors import MeasurementError
 from latency_tables.measurement import summarize, time_in_turns
 from latency_tables.runtimes import get_runtime, random_images
+from search import SPACES
 from zoo.files import write_atomic
 
 RUNTIME, DTYPE = "onnxruntime", "fp32"
 _SHAPE = (1, 3, 32, 32)
-_WIDTHS, _CELLS = (16, 32, 64), 5
-
-
-def edges(cell: str) -> list[list[tuple[str, int]]]:
-    """Return for each node of `|op~0|+|op~0|op~1|+...` the operations on its edges and where these begin."""
-    return [[(op, int(source)) for op, source in re.findall(r"(\w+)~(\d)", node)] for node in cell.split("+")]
-
-
-def _relu_conv_norm(in_chans: int, out_chans: int, kernel: int, stride: int = 1) -> nn.Sequential:
-    conv = nn.Conv2d(in_chans, out_chans, kernel, stride, kernel // 2, bias=False)
-    return nn.Sequential(nn.ReLU(), conv, nn.BatchNorm2d(out_chans))
-
-
-def _operation(name: str, chans: int) -> nn.Module:
-    if name == "skip_connect":
-        return nn.Identity()
-    if name == "avg_pool_3x3":
-        return nn.AvgPool2d(3, 1, 1, count_include_pad=False)
-    return _relu_conv_norm(chans, chans, {"nor_conv_1x1": 1, "nor_conv_3x3": 3}[name])
-
-
-class Cell(nn.Module):
-    """The cell of NAS-Bench-201 (arXiv:2001.00326, figure 1): each node adds up operations on those before."""
-
-    def __init__(self, cell: str, chans: int) -> None:
-        super().__init__()
-        self.nodes = nn.ModuleList()
-        self.sources: list[list[int]] = []
-        for node in edges(cell):
-            kept = [(op, source) for op, source in node if op != "none"]
-            self.nodes.append(nn.ModuleList([_operation(op, chans) for op, _ in kept]))
-            self.sources.append([source for _, source in kept])
-
-    def forward(self, x: Tensor) -> Tensor:
-        states = [x]
-        for operations, sources in zip(self.nodes, self.sources, strict=True):
-            terms = [op(states[source]) for op, source in zip(operations, sources, strict=True)]
-            states.append(sum(terms) if terms else x * 0)
-        return states[-1]
-
-
-class Reduction(nn.Module):
-    """The residual block between the stages: half the resolution, twice the channels."""
-
-    def __init__(self, in_chans: int, out_chans: int) -> None:
-        super().__init__()
-        self.conv_a = _relu_conv_norm(in_chans, out_chans, 3, 2)
-        self.conv_b = _relu_conv_norm(out_chans, out_chans, 3)
-        self.shortcut = nn.Sequential(nn.AvgPool2d(2), nn.Conv2d(in_chans, out_chans, 1, bias=False))
-
-    def forward(self, x: Tensor) -> Tensor:
-        return self.conv_b(self.conv_a(x)) + self.shortcut(x)
-
-
-def build(cell: str, num_classes: int = 10) -> nn.Module:
-    """Return the network of NAS-Bench-201 made of `cell`: (N, 3, H, W) -> (N, num_classes)."""
-    layers: list[nn.Module] = [nn.Conv2d(3, _WIDTHS[0], 3, padding=1, bias=False), nn.BatchNorm2d(_WIDTHS[0])]
-    for index, width in enumerate(_WIDTHS):
-        if index:
-            layers.append(Reduction(_WIDTHS[index - 1], width))
-        layers += [Cell(cell, width) for _ in range(_CELLS)]
-    layers += [nn.BatchNorm2d(_WIDTHS[-1]), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten()]
-    return nn.Sequential(*layers, nn.Linear(_WIDTHS[-1], num_classes))
 
 
 def export(cell: str, folder: Path) -> Path:
     """Write the model file of `cell` into an empty folder and return it."""
     torch.set_num_threads(1)
-    torch.manual_seed(0)
+    space = SPACES.get("nasbench201")
+    network = space.decode(space.from_arch_str(cell)).build(10, 3, seed=0).eval()
     images = random_images(_SHAPE)
-    return get_runtime(RUNTIME, DTYPE).export(build(cell).eval(), _SHAPE, folder, dtype=DTYPE, calibration=images)
+    return get_runtime(RUNTIME, DTYPE).export(network, _SHAPE, folder, dtype=DTYPE, calibration=images)
 
 
 def measure(cells: list[str], seconds_each: float) -> dict[str, tuple[float, float] | None]:

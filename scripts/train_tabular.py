@@ -22,7 +22,7 @@ import torch
 
 from latency_tables import load_table
 from search import SPACES
-from search.scores import ScoreTask, score_by_training
+from search.scores import ScoreTask, score
 from search.space_latency import SpaceLatency
 from zoo.data import Splits, load_data
 from zoo.files import write_atomic
@@ -71,9 +71,9 @@ def train_one(row: dict[str, Any], config: TrainConfig) -> dict[str, Any]:
     """Return `row` with what the training of its network gave; accuracy is empty where it failed."""
     names = SPACES.get(SPACE).parameters()
     spec = SPACES.get(SPACE).decode({name: row[name] for name in names})
-    score = score_by_training(ScoreTask(0, spec.to_json(), config), _data)
-    found = {"accuracy": score.accuracy, "params": score.params, "macs": score.macs, "seconds": round(score.seconds, 1)}
-    return row | found | {"failure": score.failure}
+    result = score(ScoreTask(0, spec.to_json(), config), _data)
+    found = {"accuracy": result.accuracy, "params": result.params, "macs": result.macs}
+    return row | found | {"seconds": round(result.seconds, 1), "failure": result.failure}
 
 
 def write(path: Path, rows: Sequence[dict[str, Any]]) -> None:

@@ -20,6 +20,8 @@ from search.proposals import Proposer
 from search.result import SearchResult, is_scored, load_result
 from search.samplers import SAMPLERS, SamplerContext
 from search.scores import SCORES, ScoreTask
+from search.scores.training_free import PROXIES
+from search.scores.training_free.remembered import remembered_scores
 from search.scoring_loop import ScoringLoop
 from search.spaces import SPACES, SearchSpace
 from search.storage import STUDY_NAME, open_storage
@@ -47,6 +49,7 @@ def run_search(
     sampler: str = "front",
     pruner: str = "none",
     score: str = "training",
+    training_free: Sequence[str] = (),
     objectives: Sequence[str] = (),
     limits: Mapping[str, float] | None = None,
     start_from: Sequence[ArchSpec] = (),
@@ -70,6 +73,7 @@ def run_search(
         pruner: what stops trainings early: none, asha, hyperband or median.
         score: how accuracy is found, of `SCORES`; "supernet" trains one first, beside the storage.
         supernet_epochs: of that training.
+        training_free: scores, of `PROXIES`, that the sampler `front` guesses accuracies with.
         objectives: costs to minimise beside maximising accuracy, see `search.objectives.Goal`.
         limits: hard limits on other costs, `params_m`, `macs_m`, `peak_memory_mb`, `size_mb`.
         start_from: networks of the space to score first.
@@ -89,6 +93,8 @@ def run_search(
     make_sampler = SAMPLERS.get(sampler)
     make_pruner(pruner, epochs)
     SCORES.get(score)
+    for name in training_free:
+        PROXIES.get(name)
     if trials < 1:
         raise SearchError(f"trials must be at least 1, got {trials}")
     data = load_data(data) if isinstance(data, str) else data
@@ -110,6 +116,7 @@ def run_search(
         "sampler": sampler,
         "pruner": pruner,
         "score": score,
+        "training_free": list(training_free),
         "supernet_epochs": supernet_epochs if score == "supernet" else None,
         "tables": {
             name: {"created": t.created, "device": t.device.model_dump(mode="json")} for name, t in goal.tables.items()
@@ -124,7 +131,8 @@ def run_search(
             study.enqueue_trial(params, skip_if_exists=True)
         study.set_user_attr("seeded", True)
     costs = CostModel(space, goal)
-    context = SamplerContext(space, costs.quick, None, goal.reference)
+    features = remembered_scores(space, data, training_free, seed=seed) if training_free else None
+    context = SamplerContext(space, costs.quick, features, goal.reference)
     curves = [t.user_attrs["curve"] for t in _scored(study) if "curve" in t.user_attrs]
     crew = start_workers(data, workers, ray_address, pruner=pruner, epochs=epochs, curves=curves)
     task = ScoreTask(0, "", TrainConfig(epochs=epochs, seed=seed), score, max_seconds)

@@ -59,6 +59,9 @@ def start_command(
     sampler: Annotated[str, typer.Option(help="front (ours), tpe, nsga2, nsga3, gp, evolution or random.")] = "front",
     pruner: Annotated[str, typer.Option(help="Early stopping: none, asha, hyperband or median.")] = "none",
     score: Annotated[str, typer.Option(help="How accuracy is found: training or supernet.")] = "training",
+    training_free: Annotated[
+        list[str], typer.Option(help="Training-free score that the sampler front guesses with: nwot, synflow, ...")
+    ] = [],  # noqa: B006
     supernet_epochs: Annotated[int, typer.Option(help="Epochs of the supernet that scores.", min=1)] = 30,
     objective: Annotated[
         list[str], typer.Option(help="Cost to minimise beside maximising accuracy; the latencies by default.")
@@ -73,11 +76,10 @@ def start_command(
     as_json: AsJson = False,
 ) -> None:
     """Start a search. Example: edgezoo search start --data digits --budget-ms 0.3 --out runs/mine"""
-    from search.samplers import SAMPLERS
-
     from edgezoo.search_folder import SearchSettings, save_search
     from latency_tables import load_table
     from search.objectives import make_goal
+    from search.samplers import SAMPLERS
     from search.spaces import load_space
     from zoo.spec import one_line
 
@@ -94,7 +96,7 @@ def start_command(
             space=load_space(space).model_dump(mode="json"), data=data, image_size=image_size, budgets_ms=budgets,
             limits=limits, objectives=tuple(objective), trials=trials, epochs=epochs, seed=seed, sampler=sampler,
             pruner=pruner, score=score, supernet_epochs=supernet_epochs,
-            start_from=tuple(start_from), max_seconds=max_seconds, storage=storage,
+            training_free=tuple(training_free), start_from=tuple(start_from), max_seconds=max_seconds, storage=storage,
         )  # fmt: skip
     except ValidationError as error:
         raise EdgezooError(one_line(error)) from None

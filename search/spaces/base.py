@@ -9,6 +9,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 from pydantic_core import from_json
 
 from zoo import ArchSpec, EdgezooError, SpecError
+from zoo.errors import first_line
 from zoo.registry import Registry
 from zoo.spec import MAX_JSON_CHARS, one_line
 
@@ -124,7 +125,7 @@ def read_object(text: str | bytes) -> dict[str, Any]:
     try:
         data = from_json(text, allow_inf_nan=False)
     except (ValueError, TypeError) as error:  # TypeError: text that UTF-8 cannot hold
-        raise SpaceError(f"space: no JSON: {str(error).splitlines()[0]}") from None
+        raise SpaceError(f"space: no JSON: {first_line(error)}") from None
     if not isinstance(data, dict):
         raise SpaceError(f"space: must be an object of names and values, not {type(data).__name__}")
     return data

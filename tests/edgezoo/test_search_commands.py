@@ -66,6 +66,7 @@ def test_two_devices_are_named(edgezoo, refused, start, declared):
         ({"sampler": "forest"}, "unknown sampler 'forest'"),
         ({"pruner": "ahsa"}, "did you mean 'asha'"),
         ({"score": "trainin"}, "did you mean 'training'"),
+        ({"training_free": "nwott"}, "did you mean 'nwot'"),
         ({"limit": "param_m=3"}, "did you mean 'params_m'"),
         ({"objective": "latency"}, "did you mean 'latency_ms'"),
         ({"start_from": "mobilenetv1_025"}, "not in space 'small'"),

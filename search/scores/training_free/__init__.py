@@ -13,6 +13,7 @@ from search.errors import SearchError
 from search.scores.training_free.combination import COMBINED, combine
 from zoo import ArchSpec
 from zoo.data import Splits
+from zoo.errors import first_line
 from zoo.registry import Registry
 from zoo.training.preprocessing import normalize, resize
 
@@ -62,7 +63,7 @@ def training_free_scores(
             value = float(proxy(network, images.to(device), labels.to(device)))
             reason = "" if abs(value) < float("inf") else f"it became {value}"
         except Exception as error:  # whatever one network does to one score, the others are had
-            reason = f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else 'no message'}"
+            reason = f"{type(error).__name__}: {first_line(error)}"
         if reason:
             scores.failures[name] = reason
         else:
