@@ -52,69 +52,83 @@ def main() -> None:
     parser.add_argument("--isolated", action="store_true", help="also time each block alone and add up")
     parser.add_argument("--ship", action="store_true", help="keep the table among those that ship")
     parser.add_argument("--out", type=Path, default=Path("build/bench"))
+    parser.add_argument("--again", action="store_true", help="measure nothing: predict anew what --out holds")
     parser.add_argument("--speed", type=Path, metavar="TABLE", help="only print how fast a table predicts, as JSON")
     args = parser.parse_args()
     if args.speed:
         print(json.dumps(measure_speed(args.speed)))
         return
-    burner = multiprocessing.get_context("spawn").Process(target=_burn, daemon=True)
-    if args.busy:
-        burner.start()
-    try:
-        result = bench(args)
-    finally:
-        if args.busy:
-            burner.kill()
     name = f"{args.runtime}-{args.dtype}{'-busy' if args.busy else ''}"
-    args.out.mkdir(parents=True, exist_ok=True)
+    measured, extra = args.out / f"{name}.measured.json", args.out / f"{name}.extra.json"
+    if not args.again:
+        measure(args, measured, extra)
+    result = evaluate(args, load_table(measured), json.loads(extra.read_text()))
     (args.out / f"{name}.json").write_text(json.dumps(result, indent=1))
     report(result)
 
 
-def bench(args: argparse.Namespace) -> dict:
-    space, rng = search.SPACES.get(DEFAULT_SPACE), random.Random(2026)
+def measure(args: argparse.Namespace, measured: Path, extra: Path) -> None:
+    """Measure all networks into one table, `measured`; what else is needed goes into `extra`."""
+    args.out.mkdir(parents=True, exist_ok=True)
+    burner = multiprocessing.get_context("spawn").Process(target=_burn, daemon=True)
+    if args.busy:
+        burner.start()
+    try:
+        drawn, chosen, test_space, test_zoo = networks(args)
+        started = time.monotonic()
+        progress = measured.with_suffix(".progress")
+        both = build_table(
+            drawn,
+            runtime=args.runtime,
+            dtype=args.dtype,
+            also=[*chosen, *test_space, *test_zoo],
+            seconds_each=1.5,
+            progress_file=progress,
+            on_network=lambda done, total: print(f"{done}/{total}", end="\r", flush=True),
+        )
+        seconds = time.monotonic() - started
+        both.save(measured)
+        progress.unlink(missing_ok=True)
+        known = {o.spec.digest for o in both.observations}
+        isolated = _isolated_blocks(args, test_space) if args.isolated else {}
+        again = _measure_again(args, [spec for spec in (*test_space, *test_zoo) if spec.digest in known])
+        extra.write_text(json.dumps({"seconds": seconds, "isolated": isolated, "again": again}))
+    finally:
+        if args.busy:
+            burner.kill()
+
+
+def networks(args: argparse.Namespace) -> tuple[list[ArchSpec], ...]:
+    """Return the table's networks, drawn and chosen ones, and the unseen networks of the space and of the zoo."""
+    space, rng, draw = search.SPACES.get(DEFAULT_SPACE), random.Random(2026), random.Random(0)
     zoo_specs = _zoo_specs(random.Random(0))
     test_zoo, table_zoo = zoo_specs[:UNSEEN_ZOO], zoo_specs[UNSEEN_ZOO : UNSEEN_ZOO + args.zoo]
     test_space = [space.sample(rng) for _ in range(UNSEEN)]
     test = {s.digest for s in (*test_space, *test_zoo)}
-    args.out.mkdir(parents=True, exist_ok=True)
-    started = time.monotonic()
-    progress = args.out / f"{args.runtime}-{args.dtype}.progress"
-    draw = random.Random(0)
     drawn = [space.sample(draw) for _ in range(args.networks // 2)]
     pool = [s for s in (space.sample(draw) for _ in range(2 * args.networks)) if s.digest not in test]
     chosen = cover_kernels([*drawn, *table_zoo], pool, args.networks // 2, 10, 3)
-    both = build_table(
-        [s for s in drawn if s.digest not in test],
-        runtime=args.runtime,
-        dtype=args.dtype,
-        also=[*chosen, *table_zoo, *test_space, *test_zoo],
-        seconds_each=1.5,
-        progress_file=progress,
-        on_network=lambda done, total: print(
-            f"{done}/{total} {time.monotonic() - started:.0f} s", end="\r", flush=True
-        ),
-    )
-    seconds = time.monotonic() - started
-    both.save(args.out / f"{args.runtime}-{args.dtype}{'-busy' if args.busy else ''}.measured.json")
-    progress.unlink(missing_ok=True)
-    own = [o for o in both.observations if o.spec.digest not in test]
+    return [s for s in drawn if s.digest not in test], [*chosen, *table_zoo], test_space, test_zoo
+
+
+def evaluate(args: argparse.Namespace, both: LatencyTable, extra: dict) -> dict:
+    """Return how well a table without the unseen networks predicts them, beside other ways."""
+    *_, test_space, test_zoo = networks(args)
+    names = {s.digest: "zoo" for s in test_zoo} | {s.digest: "space" for s in test_space}
+    own = [o for o in both.observations if o.spec.digest not in names]
     table = both.replace(space=DEFAULT_SPACE, observations=tuple(own), validation=validate(own))
     if args.ship:
         table.save(SHIPPED / f"{args.runtime}-{args.dtype}.json")
-    unseen = [o for o in both.observations if o.spec.digest in test]
-    names = {s.digest: "zoo" for s in test_zoo} | {s.digest: "space" for s in test_space}
+    unseen = [o for o in both.observations if o.spec.digest in names]
     estimates = [table.predict_any(o.spec) for o in unseen]
     measured = [o.cost * table.reference_ms for o in unseen]
     ways = {"table": [e.ms for e in estimates], "multiply-adds": _by_macs(own, unseen, table)}
-    of_space = [o.spec for o in unseen if names[o.spec.digest] == "space"]
-    isolated = _isolated_blocks(args, of_space) if args.isolated else {}
-    again = _measure_again(args, [o.spec for o in unseen], table)
+    isolated, again = extra["isolated"], extra["again"]
     result: dict = {
-        "date": time.strftime("%Y-%m-%d"),
+        "date": both.created[:10],
         "device": table.device.model_dump(),
         "busy": args.busy,
-        "seconds": seconds,
+        "seconds": extra["seconds"],
         "networks": len(own),
         "unseen": len(unseen),
         "failures": [f.reason for f in both.failures],
@@ -135,7 +149,7 @@ def bench(args: argparse.Namespace) -> dict:
         if group == "space" and isolated:
             rows["sum of isolated blocks"] = compare(*isolated_pairs(isolated, unseen, measured)).model_dump()
         twice = [i for i in chosen if unseen[i].spec.digest in again]
-        second = [again.get(o.spec.digest, 1.0) for o in unseen]
+        second = [again.get(o.spec.digest, 1.0) * table.reference_ms for o in unseen]
         if twice:
             rows["measured twice"] = _accuracy(second, measured, twice)
         covered = [estimates[i].low_ms <= measured[i] <= estimates[i].high_ms for i in chosen]
@@ -201,15 +215,15 @@ def isolated_pairs(sums: dict[str, float], unseen: Sequence[Observation], measur
     return [total * factor for total, _ in pairs], [ms for _, ms in pairs]
 
 
-def _measure_again(args: argparse.Namespace, specs: Sequence[ArchSpec], table: LatencyTable) -> dict[str, float]:
-    """Return the latencies of some networks, measured anew in another process."""
+def _measure_again(args: argparse.Namespace, specs: Sequence[ArchSpec]) -> dict[str, float]:
+    """Return the costs of some networks, measured anew in another process."""
     with Bench(args.runtime, args.dtype) as at:
         chosen = random.Random(1).sample(list(specs), min(AGAIN, len(specs)))
         for spec in chosen:
             network = spec.deployed().build(10, 3, seed=0)
             at.add(spec.digest, network, (1, 3, spec.resolution, spec.resolution))
         timed = time_in_turns(at, [s.digest for s in chosen], seconds_each=1.5, min_visits=16)
-    return {name: summarize(taken).cost * table.reference_ms for name, taken in timed.items()}
+    return {name: summarize(taken).cost for name, taken in timed.items()}
 
 
 def _speed(table: LatencyTable) -> dict[str, float]:
