@@ -1,17 +1,19 @@
 """Where an Optuna study lives."""
 
+import time
 from pathlib import Path
 
 import optuna
 from optuna.storages import BaseStorage, GrpcStorageProxy, JournalStorage, RDBStorage
 from optuna.storages.journal import JournalFileBackend
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 
 from search.errors import SearchError
 from zoo.errors import first_line
 
 STUDY_NAME = "edgezoo"
 _LOCK_SECONDS = 60  # several processes write into one SQLite file in turns
+_ATTEMPTS, _RETRY_SECONDS = 5, 0.5
 
 
 def storage_url(storage: str | Path) -> str:
@@ -40,10 +42,19 @@ def open_storage(storage: str | Path) -> BaseStorage:
             return proxy
         if kind == "sqlite":
             Path(rest.removeprefix("/")).parent.mkdir(parents=True, exist_ok=True)
-        options = {"connect_args": {"timeout": _LOCK_SECONDS}} if kind == "sqlite" else {}
-        return optuna.storages.get_storage(RDBStorage(url, engine_kwargs=options))
+        return optuna.storages.get_storage(_database(url))
     except (SQLAlchemyError, OSError, ValueError, ImportError, RuntimeError, TimeoutError) as error:
         raise SearchError(f"cannot open the storage {url}: {first_line(error)}") from None
+
+
+def _database(url: str) -> RDBStorage:
+    options = {"connect_args": {"timeout": _LOCK_SECONDS}} if url.startswith("sqlite") else {}
+    for _ in range(_ATTEMPTS):
+        try:
+            return RDBStorage(url, engine_kwargs=options)
+        except IntegrityError:  # another process is making the tables of a new database
+            time.sleep(_RETRY_SECONDS)
+    return RDBStorage(url, engine_kwargs=options)
 
 
 def open_study(storage: str | Path) -> optuna.Study:

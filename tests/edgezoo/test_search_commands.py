@@ -45,7 +45,7 @@ def test_a_search_is_started_watched_reported_exported_and_grown(edgezoo, refuse
     assert "3 scored" in edgezoo("search", "resume", run, "--workers", "1").stdout
     grown = json.loads(edgezoo(*start(trials=4), "--json").stdout)
     assert grown["scored"] == 4
-    assert "another seed" in refused(*start(seed=1))
+    assert "another seed" in refused(*start(trials=4, seed=1))
 
 
 def test_two_devices_are_named(edgezoo, refused, start, declared):

@@ -30,6 +30,7 @@ def test_a_grpc_server_holds_a_study(tmp_path):
     )
     server = subprocess.Popen([sys.executable, "-c", script], stderr=subprocess.DEVNULL)
     try:
+        storage = None
         for _ in range(30):
             try:
                 storage = open_storage(f"grpc://localhost:{port}")
