@@ -12,7 +12,7 @@ from optuna.trial import TrialState
 from edgezoo.run import run, summary
 from edgezoo.settings import RunError, RunSettings
 from search import BudgetError
-from search.study import STUDY_NAME, storage_url
+from search.storage import open_study
 
 _SMALL = {
     "data": "digits",
@@ -87,13 +87,13 @@ def test_a_budget_nothing_can_meet_names_the_fastest(finished, tmp_path):
     folder = finished[0]
     for name in ("table.json", "table-fp32.json"):
         (tmp_path / name).write_bytes((folder / name).read_bytes())
-    with pytest.raises(BudgetError, match=r"the fastest found takes \d"):
+    with pytest.raises(BudgetError, match=r"the cheapest has latency_ms \d"):
         run(RunSettings(**_SMALL | {"budget_ms": 0.001}), tmp_path)
 
 
 def _completed(folder):
     optuna.logging.set_verbosity(optuna.logging.ERROR)
-    trials = optuna.load_study(study_name=STUDY_NAME, storage=storage_url(folder)).get_trials()
+    trials = open_study(folder).get_trials()
     return {t.number: t.user_attrs["digest"] for t in trials if t.state == TrialState.COMPLETE}
 
 

@@ -20,7 +20,8 @@ def _job(folder: Path, name: str = "mobilenetv1_025", runtime: str = "onnxruntim
 
 
 def _children() -> list[int]:
-    found = subprocess.run(["pgrep", "-f", "latency_tables.exporter"], capture_output=True, text=True).stdout
+    command = ["pgrep", "-P", str(os.getpid()), "-f", "latency_tables.exporter"]
+    found = subprocess.run(command, capture_output=True, text=True).stdout
     return [int(line) for line in found.split()]
 
 

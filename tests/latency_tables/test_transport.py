@@ -158,7 +158,10 @@ def test_a_key_that_is_not_accepted(far_side):
 
 
 def test_machines_that_do_not_answer(server):
-    assert "does its SSH server run" in _refused(f"ssh://127.0.0.1:{_free_port()}", server.options())
+    with socket.socket() as deaf:  # bound, so that nobody else listens there
+        deaf.bind(("127.0.0.1", 0))
+        address = f"ssh://127.0.0.1:{deaf.getsockname()[1]}"
+        assert "does its SSH server run" in _refused(address, server.options())
     assert "no machine of that name" in _refused("ssh://nowhere.invalid", server.options())
     with socket.socket() as silent:
         silent.bind(("127.0.0.1", 0))

@@ -127,7 +127,7 @@ def test_trainings_that_lag_behind_are_stopped_early(small_space, digits, small_
 
 
 def test_a_supernet_scores_many_without_training_any(small_space, digits, small_table, budget, tmp_path):
-    arguments = {"trials": 12, "storage": tmp_path, "score": "supernet", "supernet_epochs": 2}
+    arguments = {"trials": 12, "storage": tmp_path, "score": "supernet", "supernet_epochs": 5}
     result = run_search(small_space, digits, small_table, budget, **arguments)
     assert len(result.candidates) == 12
     assert (tmp_path / "supernet.safetensors").is_file()

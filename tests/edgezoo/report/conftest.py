@@ -16,12 +16,11 @@ class Found:
     result: SearchResult
     study: optuna.Study
 
-    def with_curves(self) -> "Found":
-        """Return the same with learning curves of all trained trials."""
+    def without_curves(self) -> "Found":
+        """Return a copy whose trials have no learning curves."""
         study = optuna.create_study(directions=["maximize", "minimize"])
         for trial in copy.deepcopy(self.study.get_trials()):
-            if trial.values:
-                trial.user_attrs["curve"] = [0.5 * trial.values[0], trial.values[0]]
+            trial.user_attrs.pop("curve", None)
             study.add_trial(trial)
         for name, value in self.study.user_attrs.items():
             study.set_user_attr(name, value)

@@ -9,6 +9,7 @@ _NASTY = "<script>alert(1)</script><b>x"
 _ALWAYS = {
     "What was found",
     "How the search came on",
+    "Learning curves",
     "Which choices matter",
     "Which choices are good",
     "The best network",
@@ -33,7 +34,7 @@ def write(tmp_path, small_space, small_table, read_page):
 def test_a_page_holds_all_its_sections_and_asks_for_nothing(found, write):
     page, text = write(found)
     assert set(page.headings) == _ALWAYS
-    assert len(page.ids) == len(set(page.ids)) == 5
+    assert len(page.ids) == len(set(page.ids)) == 6
     assert all(address.startswith("data:") for address in page.requests)
     assert "@import" not in text[: text.index("</style>")] and "url(" not in text[: text.index("</style>")]
     for candidate in found.result.candidates:
@@ -43,7 +44,7 @@ def test_a_page_holds_all_its_sections_and_asks_for_nothing(found, write):
 
 
 def test_sections_without_content_are_absent_and_come_with_it(found, write):
-    assert set(write(found.with_curves())[0].headings) == _ALWAYS | {"Learning curves"}
+    assert set(write(found.without_curves())[0].headings) == _ALWAYS - {"Learning curves"}
     result = found.result
     failed = SearchResult(result.candidates, result.budget_ms, result.rejected, {99: "TrainingDivergedError: NaN"})
     page, _ = write(type(found)(failed, found.study))
@@ -63,7 +64,7 @@ def test_few_candidates_have_a_sentence_in_place_of_importances(found, write, co
 
 def test_names_are_escaped(found, write):
     result = found.result
-    study = found.with_curves().study
+    study = found.without_curves().study
     study.set_user_attr("settings", {"data": _NASTY, "epochs": 1})
     failed = SearchResult(result.candidates, result.budget_ms, 0, {7: _NASTY})
     # with an accuracy, without one, and out of sight
