@@ -5,6 +5,10 @@ usage: python scripts/bench_supernet.py --space tiny --data digits --epochs 30 -
 Trains the supernet, scores random networks by it, trains each by itself with the search's recipe, and prints rank
 correlations with the latter; parameters and multiply-adds are ranked beside, and with --again a second training with
 another seed, which says how well any score could do. DIR keeps everything: a stopped run goes on.
+
+A correlation here is with short trainings, not with networks trained to their end: short trainings favour what learns
+fast, which are often the large ones, so that the rank by parameters is the mark to beat. With N networks a Spearman
+correlation is uncertain by about 1 / sqrt(N - 1).
 """
 
 import argparse

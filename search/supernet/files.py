@@ -65,9 +65,12 @@ def restore(supernet: Supernet, path: Path, training: str) -> tuple[dict[str, Te
         raise SupernetError(
             f"{path} holds a supernet of another training ({metadata.get('training')}); take another file"
         )
+    try:
+        losses = [float(loss) for loss in json.loads(metadata["losses"])]
+    except (KeyError, TypeError, ValueError):
+        raise SupernetError(f"{path} does not say which epochs are done; take another file") from None
     _load(supernet, tensors, path)
-    momentum = {n.removeprefix(_MOMENTUM): t for n, t in tensors.items() if n.startswith(_MOMENTUM)}
-    return momentum, json.loads(metadata["losses"])
+    return {n.removeprefix(_MOMENTUM): t for n, t in tensors.items() if n.startswith(_MOMENTUM)}, losses
 
 
 def _load(supernet: Supernet, tensors: Mapping[str, Tensor], path: str | Path) -> None:

@@ -58,6 +58,10 @@ class Supernet(nn.Module):
     ) -> float:
         """Return the accuracy of `spec`, 0..1, with inherited weights and its own batch statistics.
 
+        It ranks networks, and roughly: small ones inherit weights that longer trainings made than a short one of
+        their own, so the scores lie close together. Where size decides what a short training reaches, the plain
+        number of parameters ranks better; `scripts/bench_supernet.py` says so for a space and data.
+
         Args:
             recalibration_images: training images that the statistics are taken from.
             validation_images: how many of them to classify, the same for every network; all by default.

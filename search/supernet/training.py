@@ -73,8 +73,8 @@ def train(
 
     Raises TrainingDivergedError when a loss is not finite, SupernetError where `path` is of another training.
     """
-    settings = dataclasses.asdict(config) | {"data": data.name, "pixels": data.resolution}
-    training = json.dumps(settings)
+    images = {"data": data.name, "pixels": data.resolution, "images": len(data.train)}
+    training = json.dumps(dataclasses.asdict(config) | images)
     momentum, losses = restore(supernet, Path(path), training) if path is not None else ({}, [])
     optimizer, schedule = one_cycle_sgd(supernet, config, len(data.train))
     names = {weight: name for name, weight in supernet.named_parameters()}
