@@ -19,7 +19,7 @@ app = typer.Typer(help="Latencies of networks on a device: measured, or predicte
 Runtime = Annotated[str, typer.Option(help="What executes the network; edgezoo latency runtimes lists them.")]
 Dtype = Annotated[str, typer.Option(help="Number format: fp32, int8, ...")]
 Threads = Annotated[int, typer.Option(help="Threads for one image.", min=1)]
-Device = Annotated[str, typer.Option(help="Where: local, or ssh://[user@]host[:port][/path/of/python].")]
+Device = Annotated[str, typer.Option(help="Where: local, or ssh://USER@HOST:PORT/PATH/OF/PYTHON; HOST is enough.")]
 Batch = Annotated[int, typer.Option(help="Images at a time.", min=1)]
 _ImageSize = Annotated[int | None, typer.Option(help="Pixels; the network's own by default.", min=1)]
 TablePath = Annotated[Path, typer.Argument(help="A table.")]

@@ -21,7 +21,9 @@ _MOST_KERNELS = 15
 def build_command(
     out: Annotated[Path, typer.Option(help="File of the table; a stopped build goes on from FILE.progress.")],
     space: Annotated[str, typer.Option(help="Space that networks are drawn from.")] = "tiny",
-    also: Annotated[list[str], typer.Option(help="Zoo networks measured beside those, NAME or PATTERN[@PIXELS].")] = [],  # noqa: B006
+    also: Annotated[
+        list[str], typer.Option(help="Zoo networks measured beside those, NAME or PATTERN, @PIXELS behind.")
+    ] = [],  # noqa: B006
     runtime: Runtime = "onnxruntime",
     dtype: Dtype = "fp32",
     threads: Threads = 1,

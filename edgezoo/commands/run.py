@@ -12,7 +12,7 @@ from zoo.errors import EdgezooError
 
 
 def run_command(
-    data: Annotated[str, typer.Option(help="digits, folder:PATH or torchvision:NAME[@ROOT].")],
+    data: Annotated[str, typer.Option(help="digits, folder:PATH or torchvision:NAME, with @ROOT for its place.")],
     budget_ms: Annotated[float, typer.Option(help="Most milliseconds for one image.", min=0.0)],
     out: Annotated[Path, typer.Option(help="Run folder; the same command goes on from what it holds.")],
     runtime: Annotated[str, typer.Option(help="What executes the network.")] = "onnxruntime",

@@ -44,7 +44,7 @@ def spaces_command(as_json: AsJson = False) -> None:
 
 @app.command("start")
 def start_command(
-    data: Annotated[str, typer.Option(help="digits, folder:PATH or torchvision:NAME[@ROOT].")],
+    data: Annotated[str, typer.Option(help="digits, folder:PATH or torchvision:NAME, with @ROOT for its place.")],
     budget_ms: Annotated[
         list[str], typer.Option(help="Most milliseconds for one image; NAME=MS for each of several tables.")
     ],
