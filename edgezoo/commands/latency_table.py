@@ -22,7 +22,7 @@ def build_command(
     out: Annotated[Path, typer.Option(help="File of the table; a stopped build goes on from FILE.progress.")],
     space: Annotated[str, typer.Option(help="Space that networks are drawn from.")] = "tiny",
     also: Annotated[
-        list[str], typer.Option(help="Zoo networks measured beside those, NAME or PATTERN, @PIXELS behind.")
+        list[str], typer.Option(help="Zoo networks measured beside those, NAME or PATTERN, then @PIXELS.")
     ] = [],  # noqa: B006
     runtime: Runtime = "onnxruntime",
     dtype: Dtype = "fp32",
