@@ -30,7 +30,7 @@ class Connection:
 
     def __init__(self, device: str, ssh_options: Sequence[str] = ()) -> None:
         self._device, self._unsent = device, first_input(device)
-        # what it prints, of the latest request only: unbuffered, for it shares the position with that process
+        # what it prints, since the latest answer: unbuffered, for it shares the position with that process
         self._log = tempfile.TemporaryFile(buffering=0)  # noqa: SIM115
         try:
             self._process = start_worker(device, self._log, ssh_options)
@@ -67,13 +67,14 @@ class Connection:
         if files:
             request = request | {"files": {path.name: path.stat().st_size for path in files}}
         with self._time_limit(limit):
-            self._log.seek(0)
-            self._log.truncate()
             with contextlib.suppress(BrokenPipeError):
                 self._send(request, files)
             answer = self._receive()
         if answer is None:
             raise why_it_ended(self._device, self._hang_up(), self._last_words())
+        # here, not before the request: a process that ended at once has said why by then
+        self._log.seek(0)
+        self._log.truncate()
         if "error" in answer:
             kind = RuntimeUnavailableError if answer["kind"] == "RuntimeUnavailableError" else MeasurementError
             where = "" if self._device == LOCAL else f" (on {self._device})"

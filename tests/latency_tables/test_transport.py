@@ -9,6 +9,7 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 import unicodedata
 from pathlib import Path
 
@@ -359,3 +360,14 @@ def test_a_time_limit_holds_before_the_process_says_anything(far_side, tmp_path)
         pytest.raises(MeasurementError, match="longer than 1 s"),
     ):
         connection.ask({"do": "runtimes"}, limit=1)
+
+
+@pytest.mark.skipif(not shutil.which("ssh"), reason="needs ssh")
+def test_what_is_said_before_the_first_request_is_not_lost():
+    with socket.socket() as deaf:
+        deaf.bind(("127.0.0.1", 0))
+        connection = Connection(f"ssh://127.0.0.1:{deaf.getsockname()[1]}")
+        with connection, pytest.raises(UnreachableError, match="does its SSH server run"):
+            while connection.alive:
+                time.sleep(0.05)
+            connection.ask({"do": "runtimes"}, limit=10)
