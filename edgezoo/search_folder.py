@@ -11,7 +11,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from latency_tables import LatencyTable, load_table
 from search import SearchError, SearchResult, SearchSpace, load_result, run_search
 from search.objectives import Goal, make_goal
-from search.result import is_scored
+from search.result import is_over, is_scored
+from search.samplers import DEFAULT_SAMPLER
 from search.spaces import load_space
 from search.storage import open_study
 from zoo import EdgezooError, get_spec
@@ -42,7 +43,7 @@ class SearchSettings(BaseModel):
     trials: Annotated[int, Field(ge=1, le=1_000_000)] = 100
     epochs: Annotated[int, Field(ge=1, le=10_000)] = 5
     seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
-    sampler: str = "front"
+    sampler: str = DEFAULT_SAMPLER
     pruner: str = "none"
     score: str = "training"
     training_free: tuple[str, ...] = ()
@@ -91,11 +92,7 @@ def load_settings(folder: Path) -> SearchSettings:
 
 def load_goal(folder: Path, settings: SearchSettings) -> Goal:
     """Return what the search in `folder` is after, with its tables."""
-    tables = {name: load_table(_table_path(folder, name)) for name in settings.budgets_ms}
-    budgets = settings.budgets_ms
-    if list(tables) == [""]:
-        return make_goal(tables[""], budgets[""], settings.limits, settings.objectives)
-    return make_goal(tables, budgets, settings.limits, settings.objectives)
+    return make_goal(_load_tables(folder, settings), settings.budgets_ms, settings.limits, settings.objectives)
 
 
 def go_on(
@@ -107,13 +104,11 @@ def go_on(
 ) -> SearchResult:
     """Run the search in `folder` to its end; see `search.run_search` for the errors."""
     settings = load_settings(folder)
-    tables = {name: load_table(_table_path(folder, name)) for name in settings.budgets_ms}
-    single = list(tables) == [""]
     return run_search(
         settings.read_space(),
         load_data(settings.data, resolution=settings.image_size, seed=settings.seed),
-        tables[""] if single else tables,
-        settings.budgets_ms[""] if single else settings.budgets_ms,
+        _load_tables(folder, settings),
+        settings.budgets_ms,
         trials=settings.trials,
         storage=settings.storage or folder,
         workers=workers,
@@ -148,7 +143,7 @@ def status_of(folder: Path) -> dict[str, Any]:
     settings, study = load_settings(folder), study_of(folder)
     trials = study.get_trials(deepcopy=False)
     scored = [t for t in trials if is_scored(t)]
-    done = [t for t in scored if "seconds" in t.user_attrs]
+    done = [t for t in scored if is_over(t)]
     best = max((t.user_attrs.get("accuracy", 0.0) for t in done), default=None)
     owners = {t.user_attrs.get("owner") for t in scored if t not in done}
     left = settings.trials - len(done)
@@ -165,6 +160,10 @@ def status_of(folder: Path) -> dict[str, Any]:
         "seconds_left_on_one_worker": None if mean is None else left * mean,
         "processes": len(owners),
     }
+
+
+def _load_tables(folder: Path, settings: SearchSettings) -> dict[str, LatencyTable]:
+    return {name: load_table(_table_path(folder, name)) for name in settings.budgets_ms}
 
 
 def _table_path(folder: Path, name: str) -> Path:

@@ -4,7 +4,7 @@ import random
 from typing import Any
 
 from search.errors import BudgetError
-from search.objectives import CostModel, Goal
+from search.objectives import CostModel
 from search.spaces import SearchSpace
 
 _RANDOM_DRAWS = 200
@@ -30,13 +30,13 @@ def least(space: SearchSpace, costs: CostModel, start: Params) -> tuple[Params, 
     return best, best_share
 
 
-def feasible_params(space: SearchSpace, goal: Goal, count: int, seed: int) -> list[Params]:
-    """Return up to `count` different sets of choices within the budgets and limits of `goal`.
+def feasible_params(space: SearchSpace, costs: CostModel, count: int, seed: int) -> list[Params]:
+    """Return up to `count` different sets of choices within the budgets and limits of `costs`.
 
     Random draws come first; where too few of them are cheap enough, a random walk from the cheapest network found
     fills up. Raises BudgetError, naming that network's costs, where even it is over a budget.
     """
-    rng, costs = random.Random(seed), CostModel(space, goal)
+    rng = random.Random(seed)
     drawn: list[tuple[float, Params]] = []
     chosen: list[Params] = []
     for _ in range(_RANDOM_DRAWS):
@@ -49,7 +49,7 @@ def feasible_params(space: SearchSpace, goal: Goal, count: int, seed: int) -> li
             return chosen
     cheapest, share = least(space, costs, min(drawn, key=lambda pair: pair[0])[1])
     if share > 1:
-        raise BudgetError(_nothing_fits(space, goal, costs, cheapest))
+        raise BudgetError(_nothing_fits(space, costs, cheapest))
     if cheapest not in chosen:
         chosen.append(cheapest)
     here = cheapest
@@ -65,11 +65,10 @@ def feasible_params(space: SearchSpace, goal: Goal, count: int, seed: int) -> li
     return chosen[:count]
 
 
-def _nothing_fits(space: SearchSpace, goal: Goal, costs: CostModel, cheapest: Params) -> str:
+def _nothing_fits(space: SearchSpace, costs: CostModel, cheapest: Params) -> str:
     verdict = costs.judge(cheapest)
-    most = {**goal.budgets_ms, **goal.limits}
     over = " and ".join(
-        f"{name} {verdict.costs[name]:.3f} where {most[name]:g} is wanted" for name in verdict.violations
+        f"{name} {verdict.costs[name]:.3f} where {costs.most[name]:g} is wanted" for name in verdict.violations
     )
     return (
         f"no network of space {space.name!r} was found within the budget: the cheapest has {over}; "

@@ -66,18 +66,26 @@ class Goal:
         return [REWARD] if self.soft else [ACCURACY, *self.objectives]
 
 
+def _cost_name(device: str) -> str:
+    return f"{device}_ms" if device else LATENCY
+
+
 def make_goal(
     table: LatencyTable | Mapping[str, LatencyTable],
     budget_ms: float | Mapping[str, float],
     limits: Mapping[str, float] | None = None,
     objectives: tuple[str, ...] = (),
 ) -> Goal:
-    """Return a goal; the latencies are the objectives by default. Raises SearchError for what does not go together."""
-    tables = {LATENCY: table} if isinstance(table, LatencyTable) else {f"{name}_ms": t for name, t in table.items()}
+    """Return a goal; the latencies are the objectives by default. Raises SearchError for what does not go together.
+
+    A table or budget alone is that of a device without a name, "".
+    """
+    by_device = {"": table} if isinstance(table, LatencyTable) else table
+    tables = {_cost_name(device): one for device, one in by_device.items()}
     if isinstance(budget_ms, Mapping):
-        budgets = {f"{name}_ms": value for name, value in budget_ms.items()}
+        budgets = {_cost_name(device): value for device, value in budget_ms.items()}
     else:
-        budgets = {LATENCY: budget_ms} if LATENCY in tables else dict.fromkeys(tables, budget_ms)
+        budgets = dict.fromkeys(tables, budget_ms)
     limits = dict(limits or {})
     if not tables or set(budgets) != set(tables):
         raise SearchError(f"budgets for {', '.join(budgets) or 'nothing'}, tables for {', '.join(tables) or 'nothing'}")
@@ -114,13 +122,17 @@ class Verdict:
 
 
 class CostModel:
-    """The costs of a space's networks; each stage's latency and each network's counts are found once."""
+    """The costs of a space's networks; each stage's latency and each network's counts are found once.
+
+    Attributes:
+        most: what cuts a network, the highest value of each cost by its name.
+    """
 
     def __init__(self, space: SearchSpace, goal: Goal) -> None:
         self._space, self._goal = space, goal
         self._latencies = {name: SpaceLatency(space, table) for name, table in goal.tables.items()}
         self._counts = bool({*goal.limits, *goal.objectives} & set(STATIC_LIMITS))
-        self._most = dict(goal.limits) if goal.soft else {**goal.budgets_ms, **goal.limits}
+        self.most = dict(goal.limits) if goal.soft else {**goal.budgets_ms, **goal.limits}
 
     def judge(self, params: Params) -> Verdict:
         """Return the network of `params` and its costs; raises SpecError where they make none."""
@@ -128,7 +140,7 @@ class CostModel:
         costs = {name: table.predict_any(spec).ms for name, table in self._goal.tables.items()}
         if self._counts:
             costs |= self._static(spec)
-        over = {name: costs[name] / most - 1 for name, most in self._most.items() if costs[name] > most}
+        over = {name: costs[name] / most - 1 for name, most in self.most.items() if costs[name] > most}
         return Verdict(spec, costs, over)
 
     def quick(self, params: Params) -> tuple[float, ...] | None:
@@ -153,7 +165,7 @@ class CostModel:
             return None
 
     def _share(self, costs: Mapping[str, float]) -> float:
-        return max((costs[name] / most for name, most in self._most.items()), default=0.0)
+        return max((costs[name] / most for name, most in self.most.items()), default=0.0)
 
     def _static(self, spec: ArchSpec) -> dict[str, float]:
         table = self._goal.table

@@ -72,6 +72,11 @@ def is_scored(trial: FrozenTrial) -> bool:
     return "spec" in trial.user_attrs
 
 
+def is_over(trial: FrozenTrial) -> bool:
+    """Return whether the scoring of a trial is over, done or failed, though it may not be told yet."""
+    return "seconds" in trial.user_attrs
+
+
 def load_result(study: optuna.Study) -> SearchResult:
     """Return what a study holds; raises SearchError where no candidate was scored to the end."""
     trials = study.get_trials(deepcopy=False)

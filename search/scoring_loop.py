@@ -12,7 +12,7 @@ from optuna.trial import FrozenTrial, TrialState
 from search.objectives import Goal
 from search.ownership import Ownership
 from search.proposals import Proposer
-from search.result import is_scored
+from search.result import is_over, is_scored
 from search.scores import Score, ScoreTask
 from search.workers import Workers
 
@@ -72,14 +72,14 @@ class ScoringLoop:
             self._study._storage.set_trial_user_attr(trial._trial_id, "attempts", attempts)
             self._ownership.take(trial)
             self._open = sorted([*self._open, trial.number])
-            if attempts >= _MOST_ATTEMPTS and "seconds" not in trial.user_attrs:
+            if attempts >= _MOST_ATTEMPTS and not is_over(trial):
                 self._record(Score(trial.number, None, failure=f"the process that scored it died {attempts} times"))
 
     def _fill(self, task: Callable[[FrozenTrial], ScoreTask]) -> None:
         while len(self._submitted) < self._workers.capacity:
             trials = {t.number: t for t in self._running()}
             self._open = [n for n in self._open if n in trials]  # another process may have taken one and finished it
-            waiting = [n for n in self._open if n not in self._submitted and "seconds" not in trials[n].user_attrs]
+            waiting = [n for n in self._open if n not in self._submitted and not is_over(trials[n])]
             if waiting:
                 self._submitted.add(waiting[0])
                 self._workers.submit(task(trials[waiting[0]]))
@@ -87,7 +87,7 @@ class ScoringLoop:
                 self._tell_all()
                 return
             elif len(self._open) >= self._window:
-                if "seconds" not in trials[self._open[0]].user_attrs:
+                if not is_over(trials[self._open[0]]):
                     return
                 self._tell(trials[self._open[0]])
             else:
@@ -110,7 +110,7 @@ class ScoringLoop:
 
     def _tell_all(self) -> None:
         for trial in self._running():
-            if trial.number in self._open and "seconds" in trial.user_attrs:
+            if trial.number in self._open and is_over(trial):
                 self._tell(trial)
 
     def _tell(self, trial: FrozenTrial) -> None:

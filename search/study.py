@@ -17,8 +17,8 @@ from search.errors import ForeignTableWarning, SearchError
 from search.objectives import CostModel, Goal, make_goal
 from search.ownership import Ownership
 from search.proposals import Proposer
-from search.result import SearchResult, is_scored, load_result
-from search.samplers import SAMPLERS, SamplerContext
+from search.result import SearchResult, is_over, is_scored, load_result
+from search.samplers import DEFAULT_SAMPLER, SAMPLERS, SamplerContext
 from search.scores import SCORES, ScoreTask
 from search.scores.training_free import PROXIES
 from search.scores.training_free.remembered import remembered_scores
@@ -46,7 +46,7 @@ def run_search(
     ray_address: str | None = None,
     epochs: int = 5,
     seed: int = 0,
-    sampler: str = "front",
+    sampler: str = DEFAULT_SAMPLER,
     pruner: str = "none",
     score: str = "training",
     training_free: Sequence[str] = (),
@@ -123,14 +123,14 @@ def run_search(
         },
     }
     _check_settings(study, settings)
+    costs = CostModel(space, goal)
     if "seeded" not in study.user_attrs:
         first = [space.encode(spec) for spec in start_from]
-        first += feasible_params(space, goal, max(0, min(_STARTUP, trials) - len(first)), seed)
+        first += feasible_params(space, costs, max(0, min(_STARTUP, trials) - len(first)), seed)
         _claim(study, goal, settings)
         for params in first:
             study.enqueue_trial(params, skip_if_exists=True)
         study.set_user_attr("seeded", True)
-    costs = CostModel(space, goal)
     features = remembered_scores(space, data, training_free, seed=seed) if training_free else None
     context = SamplerContext(space, costs.quick, features, goal.reference)
     curves = [t.user_attrs["curve"] for t in _scored(study) if "curve" in t.user_attrs]
@@ -160,8 +160,7 @@ def run_search(
 
 
 def _scored(study: optuna.Study) -> list[FrozenTrial]:
-    """Return the trials whose scoring is over, done or failed, told or not."""
-    return [t for t in study.get_trials(deepcopy=False) if is_scored(t) and "seconds" in t.user_attrs]
+    return [t for t in study.get_trials(deepcopy=False) if is_scored(t) and is_over(t)]
 
 
 def _progress(study: optuna.Study, total: int) -> tuple[int, int, float]:

@@ -12,7 +12,7 @@ from optuna.distributions import CategoricalDistribution
 
 from latency_tables import LatencyTable
 from search.objectives import CostModel, make_goal
-from search.samplers import SAMPLERS, SamplerContext
+from search.samplers import DEFAULT_SAMPLER, SAMPLERS, SamplerContext
 from search.spaces import SPACES, SearchSpace
 from search.storage import STUDY_NAME, open_storage
 from zoo import SpecError
@@ -34,7 +34,7 @@ def make_tuner(
     trials: int = 40,
     epochs: int = 5,
     seed: int = 0,
-    sampler: str = "front",
+    sampler: str = DEFAULT_SAMPLER,
     storage: str | Path | None = None,
     workers: int = 1,
     folder: str | Path | None = None,

@@ -100,8 +100,7 @@ def start_command(
         )  # fmt: skip
     except ValidationError as error:
         raise EdgezooError(one_line(error)) from None
-    one_device = list(tables) == [""]
-    make_goal(tables[""] if one_device else tables, budgets[""] if one_device else budgets, limits, tuple(objective))
+    make_goal(tables, budgets, limits, tuple(objective))
     save_search(out, settings, tables)
     _go_on(out, workers, ray_address, as_json)
 
