@@ -52,8 +52,10 @@ def _database(url: str) -> RDBStorage:
     for _ in range(_ATTEMPTS):
         try:
             return RDBStorage(url, engine_kwargs=options)
-        except IntegrityError:  # another process is making the tables of a new database
-            time.sleep(_RETRY_SECONDS)
+        except SQLAlchemyError as error:
+            if not isinstance(error, IntegrityError) and "already exists" not in str(error):
+                raise
+            time.sleep(_RETRY_SECONDS)  # another process is making the tables of a new database
     return RDBStorage(url, engine_kwargs=options)
 
 

@@ -1,6 +1,8 @@
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier
 
 import optuna
 import pytest
@@ -20,6 +22,18 @@ def test_a_study_is_found_again(tmp_path, place):
     study = optuna.create_study(study_name=STUDY_NAME, storage=open_storage(place))
     study.set_user_attr("settings", 1)
     assert open_study(place).user_attrs["settings"] == 1
+
+
+def test_many_may_open_a_new_database_at_once(tmp_path):
+    together = Barrier(6)
+
+    def open_with_others(folder):
+        together.wait()
+        return open_storage(folder)
+
+    with ThreadPoolExecutor(6) as pool:
+        for turn in range(5):
+            list(pool.map(open_with_others, [tmp_path / str(turn)] * 6))
 
 
 def test_a_grpc_server_holds_a_study(tmp_path):
