@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Protocol
 
 from latency_tables import LatencyTable, get_runtime, measure, this_device
-from model_compression.distillation.teacher import DEFAULT_TEACHER, Teacher, distillation_loss, get_teacher
+from model_compression.distillation.teacher import DEFAULT_LOSS, DEFAULT_TEACHER, Teacher, distillation_loss, get_teacher
 from model_compression.export.artifact import Accuracies, DeployArtifact, InputFormat, ModelCard
 from model_compression.export.onnx import evaluate_session, export_network
 from model_compression.recipe import Recipe
@@ -124,14 +124,20 @@ def train_network(
     """
     network = spec.build(data.num_classes, data.in_chans, seed=config.seed)
     name = _name_of(teacher)
-    provenance = {"spec": spec.to_json(), "data": data.name, "teacher": name or "", "config": json.dumps(vars(config))}
+    provenance = {
+        "spec": spec.to_json(),
+        "data": data.name,
+        "teacher": name or "",
+        "loss": DEFAULT_LOSS if name else "",
+        "config": json.dumps(vars(config)),
+    }
     if load_weights(network, path, provenance):
         return network.eval()
     loss = None
     if name:
         if not isinstance(teacher, Teacher):
             teacher = get_teacher(name, data, config, path=path.with_name("teacher.safetensors"))
-        loss = distillation_loss(teacher)
+        loss = distillation_loss(teacher, DEFAULT_LOSS)
     train(network, data, config, resolution=spec.resolution, loss=loss, on_epoch=on_epoch)
     save_weights(network, path, provenance)
     return network

@@ -5,3 +5,7 @@ from zoo import EdgezooError
 
 class RecipeError(EdgezooError, ValueError):
     """A recipe that cannot be followed."""
+
+
+class DistillationError(EdgezooError, ValueError):
+    """A teacher and a student that cannot be paired, or features that cannot be learned from."""

@@ -4,17 +4,28 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
 
 from model_compression.distillation import LOSSES
+from model_compression.errors import DistillationError
 from model_compression.weights import load_weights, save_weights
 from zoo import create_model
 from zoo.data import Splits
 from zoo.training import Epoch, LossFunction, TrainConfig, train
 
 DEFAULT_TEACHER = "timm/resnet10t"
+DEFAULT_LOSS = "dkd+ls"
+
+
+class ScoreSource(Protocol):
+    """A teacher, several of them, or what one said before."""
+
+    def scores(self, images: Tensor, labels: Tensor) -> Tensor:
+        """Return class scores (N, classes) of images at the data's own resolution."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -23,6 +34,11 @@ class Teacher:
 
     name: str
     network: nn.Module
+
+    @torch.no_grad()
+    def scores(self, images: Tensor, labels: Tensor) -> Tensor:
+        """Return the network's class scores (N, classes)."""
+        return self.network(images)
 
 
 def get_teacher(
@@ -49,13 +65,25 @@ def get_teacher(
     return Teacher(name, network.eval())
 
 
-def distillation_loss(teacher: Teacher, loss: str = "kd", **settings: float) -> LossFunction:
-    """Return a training loss in which `teacher` sees the student's images at the data's own resolution."""
+def distillation_loss(teacher: ScoreSource, loss: str = DEFAULT_LOSS, **settings: Any) -> LossFunction:
+    """Return a training loss in which `teacher` sees the student's images at the data's own resolution.
+
+    Raises UnknownNameError, and DistillationError in training where the two have different numbers of classes.
+    """
     function = LOSSES.get(loss)
 
     def compute(scores: Tensor, labels: Tensor, images: Tensor) -> Tensor:
-        with torch.no_grad():
-            targets = teacher.network(images)
+        targets = teacher.scores(images, labels)
+        check_classes(scores, targets)
         return function(scores, targets, labels, **settings)
 
     return compute
+
+
+def check_classes(student: Tensor, teacher: Tensor) -> None:
+    """Raise DistillationError unless both scores (N, classes) are of as many classes."""
+    if student.shape != teacher.shape:
+        raise DistillationError(
+            f"the student has {student.shape[1]} classes and the teacher {teacher.shape[1]}; "
+            "train the teacher on the student's data"
+        )

@@ -61,7 +61,8 @@ def train(
 
     Args:
         resolution: pixels at which the network sees the images.
-        loss: cross entropy with label smoothing by default.
+        loss: cross entropy with label smoothing by default. One that is a module is moved to the device of `network`,
+            and its weights are trained too.
         on_epoch: called after each pass.
         on_step: called before each batch; either may raise to end the training.
 
@@ -70,15 +71,16 @@ def train(
     loss = loss or _cross_entropy(config.label_smoothing)
     generator = torch.Generator().manual_seed(config.seed)
     mean, std = data.statistics()
-    optimizer, schedule = one_cycle_sgd(network, config, len(data.train))
     device = next(network.parameters()).device
+    trained = nn.ModuleList([network, loss.to(device)]) if isinstance(loss, nn.Module) else network
+    optimizer, schedule = one_cycle_sgd(trained, config, len(data.train))
     layers = list(network.modules())
     listeners = [call for layer in layers if (call := getattr(layer, "training_progress", None))]
     penalties = [call for layer in layers if (call := getattr(layer, "penalty", None))]
     history = []
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(config.seed)  # dropout and stochastic depth draw from the global generator
-        network.train()
+        trained.train()
         for number in range(1, config.epochs + 1):
             total = 0.0
             for images, labels in batches(data.train, config.batch_size, generator):
@@ -93,14 +95,14 @@ def train(
                     raise TrainingDivergedError(f"the loss became {value.item()} in epoch {number}")
                 optimizer.zero_grad()
                 value.backward()
-                nn.utils.clip_grad_norm_(network.parameters(), MAX_GRADIENT_NORM)
+                nn.utils.clip_grad_norm_(trained.parameters(), MAX_GRADIENT_NORM)
                 optimizer.step()
                 schedule.step()
                 total += value.item() * len(labels)
             history.append(Epoch(number, total / len(data.train)))
             if on_epoch:
                 on_epoch(history[-1])
-    network.eval()
+    trained.eval()
     return history
 
 
