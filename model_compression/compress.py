@@ -11,7 +11,13 @@ from pathlib import Path
 from typing import Protocol
 
 from latency_tables import LatencyTable, get_runtime, measure, this_device
-from model_compression.distillation.teacher import DEFAULT_LOSS, DEFAULT_TEACHER, Teacher, distillation_loss, get_teacher
+from model_compression.distillation.teacher import (
+    DEFAULT_LOSS,
+    DEFAULT_TEACHER,
+    Teacher,
+    distillation_loss,
+    get_teacher,
+)
 from model_compression.export.artifact import Accuracies, DeployArtifact, InputFormat, ModelCard
 from model_compression.export.onnx import evaluate_session, export_network
 from model_compression.recipe import Recipe

@@ -63,7 +63,9 @@ class FeatureDistillation(nn.Module):
             )
         stages = (tuple(student_layers or own.stages), tuple(teacher_layers or theirs.stages))
         pairs = min(map(len, stages))
-        own, theirs = (replace(found, stages=s[len(s) - pairs :]) for found, s in zip((own, theirs), stages, strict=True))
+        own, theirs = (
+            replace(found, stages=s[len(s) - pairs :]) for found, s in zip((own, theirs), stages, strict=True)
+        )
         self._teacher = teacher
         self._student_tap = Tap(student, own, owner="student")
         self._teacher_tap = Tap(teacher.network, theirs, owner="teacher")

@@ -77,7 +77,9 @@ def _train(
             pairs = [(scores, targets), *((own[i], theirs[i]) for i in stages)]
             loss = torch.stack([_relative_error(s, t) for s, t in pairs]).mean()
             if not torch.isfinite(loss):
-                raise TrainingDivergedError(f"the loss became {loss.item()} in epoch {len(history) + 1} of the recovery")
+                raise TrainingDivergedError(
+                    f"the loss became {loss.item()} in epoch {len(history) + 1} of the recovery"
+                )
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()

@@ -21,7 +21,9 @@ class AdversarialLoss(EmbeddingLoss):
     def __init__(self, student: Shapes, teacher: Shapes, *, hidden: int = 64) -> None:
         super().__init__(student, teacher)
         self.adapter = nn.Linear(student.embedding, teacher.embedding)
-        self.discriminator = nn.Sequential(nn.Linear(teacher.embedding, hidden), nn.LeakyReLU(0.2), nn.Linear(hidden, 1))
+        self.discriminator = nn.Sequential(
+            nn.Linear(teacher.embedding, hidden), nn.LeakyReLU(0.2), nn.Linear(hidden, 1)
+        )
 
     def compare(self, student: Tensor, teacher: Tensor) -> Tensor:
         fake = self.discriminator(_Reverse.apply(self.adapter(student)))

@@ -1,5 +1,7 @@
 """The flow of the solution procedure: how one stage's channels go with the next one's."""
 
+from itertools import pairwise
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -24,7 +26,7 @@ class FlowLoss(FeatureLoss):
     def forward(self, student: Features, teacher: Features, labels: Tensor) -> Tensor:
         own = [regressor(m) for regressor, m in zip(self.regressors, student.maps, strict=True)]
         flows = [
-            [flow(a, b) for a, b in zip(maps, maps[1:], strict=False)]  # of adjacent stages
+            [flow(a, b) for a, b in pairwise(maps)]  # of adjacent stages
             for maps in (own, teacher.maps)
         ]
         return torch.stack([F.mse_loss(s, t) for s, t in zip(*flows, strict=True)]).mean()

@@ -14,7 +14,6 @@ from model_compression.distillation.features.fsp import flow
 from model_compression.distillation.features.pkt import ProbabilisticLoss
 from model_compression.distillation.features.review import context_distance
 from model_compression.distillation.features.rkd import RelationalLoss
-from model_compression.distillation.features.similarity import SimilarityLoss
 from model_compression.distillation.features.vid import unlikelihood
 from model_compression.distillation.response import kd_loss
 
@@ -64,12 +63,6 @@ def test_dist():
 def test_attention_transfer():
     student, teacher = _pair(4, 5, 5)
     _equal(AttentionLoss(_SHAPES, _SHAPES).compare(0, student, teacher), _ask(oracle.ATLoss(_AT), student, teacher))
-
-
-def test_similarity_preserving():
-    student, teacher = _pair(4, 5, 5)
-    expected = _ask(oracle.SPKDLoss("m", "m", "batchmean"), student, teacher)
-    _equal(SimilarityLoss(_SHAPES, _SHAPES).compare(0, student, teacher), expected)
 
 
 def test_pkt():

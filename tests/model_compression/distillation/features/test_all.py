@@ -24,7 +24,8 @@ def test_any_two_networks_pair_up_and_the_student_learns(name, build, student, t
 @pytest.mark.parametrize("name", FEATURE_LOSSES)
 def test_dead_features_give_finite_gradients(name, build, student, teacher, labels):
     own = Features(
-        [torch.zeros_like(m).requires_grad_() for m in student.maps], torch.zeros_like(student.embedding).requires_grad_()
+        [torch.zeros_like(m).requires_grad_() for m in student.maps],
+        torch.zeros_like(student.embedding).requires_grad_(),
     )
     dead = Features([torch.zeros_like(m) for m in teacher.maps], torch.zeros_like(teacher.embedding))
     value = build(name, student, teacher).train()(own, dead, labels)

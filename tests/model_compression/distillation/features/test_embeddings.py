@@ -47,9 +47,14 @@ def test_neighbours_are_chances():
 def test_similarity_does_not_change_under_rotation():
     flat = torch.randn(5, 7, dtype=torch.float64)
     rotation = torch.linalg.qr(torch.randn(7, 7, dtype=torch.float64))[0]
-    torch.testing.assert_close(
-        similarity((flat @ rotation)[..., None, None]), similarity(flat[..., None, None])
-    )
+    torch.testing.assert_close(similarity((flat @ rotation)[..., None, None]), similarity(flat[..., None, None]))
+
+
+def test_similarity_is_the_gram_matrix_with_rows_of_length_1():
+    maps = torch.randn(4, 3, 2, 2)
+    for row, own in zip(similarity(maps), maps, strict=True):
+        products = torch.stack([(own * other).sum() for other in maps])
+        torch.testing.assert_close(row, products / products.pow(2).sum().sqrt())
 
 
 def test_the_kernel_nears_the_gaussian(build, student):
