@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
@@ -94,8 +94,16 @@ def _median_interval(values: np.ndarray) -> tuple[float, float]:
     return float(ordered[low]), float(ordered[high])
 
 
+class Timed(Protocol):
+    """What times networks by name: a bench, or several."""
+
+    def visit(self, name: str, samples: int) -> list[Paired]:
+        """Time `name` and a reference in turns, `samples` times each; raises MeasurementError where it fails."""
+        ...
+
+
 def time_in_turns(
-    bench: Bench,
+    bench: Timed,
     names: Sequence[str],
     *,
     seconds_each: float,
