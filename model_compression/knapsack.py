@@ -1,6 +1,7 @@
 """One option for each item, of least damage within a budget: the multiple-choice knapsack."""
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 
@@ -9,16 +10,23 @@ from model_compression.errors import BudgetError
 _MOST_STATES = 20_000
 
 
-def choose(options: Sequence[Sequence[tuple[float, float]]], budget: float) -> list[int]:
+class Option(NamedTuple):
+    """One way to treat an item: what it costs, in the unit of the budget, and how much it damages."""
+
+    cost: float
+    damage: float
+
+
+def choose(options: Sequence[Sequence[Option]], budget: float) -> list[int]:
     """Return the index of the option to take for each item: the least sum of damages that keeps the budget.
 
-    `options` has (cost, damage) for each option of each item, costs in the unit of `budget`. The costs, added in
-    order, never exceed the budget. Exact while fewer than 20 000 partial choices are worth keeping, else of those
-    with nearly the same cost the least damaging goes on (Kellerer et al., Knapsack Problems, 2004, section 11.5).
+    `options` has a list for each item. The costs, added in order, never exceed the budget. Exact while fewer than
+    20 000 partial choices are worth keeping, else of those with nearly the same cost the least damaging goes on
+    (Kellerer et al., Knapsack Problems, 2004, section 11.5).
 
     Raises BudgetError if even the cheapest options cost too much, if an item has no option or a number is not finite.
 
-    >>> choose([[(4, 0), (1, 3)], [(4, 0), (1, 1)]], budget=6)
+    >>> choose([[Option(4, 0), Option(1, 3)], [Option(4, 0), Option(1, 1)]], budget=6)
     [0, 1]
     """
     items = [np.array(item, dtype=np.float64).reshape(-1, 2) for item in options]
@@ -26,13 +34,16 @@ def choose(options: Sequence[Sequence[tuple[float, float]]], budget: float) -> l
         if not len(item) or not np.isfinite(item).all():
             raise BudgetError(f"item {number} has no options, or a cost or damage that is not finite")
     cheapest = [float(item[:, 0].min()) for item in items]
-    if not sum(cheapest) <= budget:
-        raise BudgetError(f"even the cheapest options cost {sum(cheapest):g}, above the budget of {budget:g}")
+    least = float(np.cumsum([0, *cheapest])[-1])  # sum() rounds otherwise in newer Pythons
+    if not least <= budget:
+        raise BudgetError(f"even the cheapest options cost {least:g}, above the budget of {budget:g}")
+    # sums in another order differ in their last digits: states just above the limit are judged at the end
+    slack = 1e-12 * sum(float(np.abs(item[:, 0]).max()) for item in items)
     cost, damage, steps = np.zeros(1), np.zeros(1), []
     for number, item in enumerate(items):
         cost = (cost[:, None] + item[:, 0]).ravel()
         damage = (damage[:, None] + item[:, 1]).ravel()
-        kept = _worth_keeping(cost, damage, budget - sum(cheapest[number + 1 :]))
+        kept = _worth_keeping(cost, damage, budget - sum(cheapest[number + 1 :]) + slack)
         cost, damage = cost[kept], damage[kept]
         steps.append(np.divmod(kept, len(item)))
     state, chosen = int(np.flatnonzero(cost <= budget)[-1]), []
@@ -46,8 +57,7 @@ def _worth_keeping(cost: np.ndarray, damage: np.ndarray, limit: float) -> np.nda
     """Return indices by rising cost and falling damage; the cheapest is always there."""
     order = np.lexsort((damage, cost))
     cost, damage = cost[order], damage[order]
-    # sums in another order may differ in their last digits: those just above the limit are judged at the end
-    affordable = cost <= limit + 1e-9 * max(abs(limit), 1)
+    affordable = cost <= limit
     affordable[0] = True
     less_damage = np.concatenate([[True], damage[1:] < np.minimum.accumulate(damage)[:-1]])
     front = np.flatnonzero(affordable & less_damage)

@@ -6,7 +6,8 @@
     R' = (Q - Z) * S                            dequantize
 
 where clamp is to [Qmin, Qmax]. The survey leaves out every round and clamp, and prints its equation 2 once more as
-equation 5. Rounding is half to even, the range is first widened to contain 0, and so 0.0 becomes exactly Z.
+equation 5. Rounding is half to even, as in torch and onnxruntime; the range is first widened to contain 0, and so
+0.0 becomes exactly Z.
 """
 
 from dataclasses import dataclass

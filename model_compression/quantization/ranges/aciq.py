@@ -14,13 +14,13 @@ _LAPLACE_BELOW = np.sqrt(2 * np.pi * np.e) / (2 * np.e)
 
 
 def laplace_clip(bits: int) -> float:
-    """Return the best clip in units of the mean absolute deviation b (arXiv:1810.05723, equation 10).
+    """Return the best clip in units of the mean absolute deviation b (arXiv:1810.05723, section 2).
 
     The mean squared error of 2^bits levels over [-t b, t b] is b^2 (2 e^-t + t^2 / (3 * 4^bits)), least where
-    t e^t = 3 * 4^bits.
+    t e^t = 3 * 4^bits. The paper cuts its digits: 3.89.
 
     >>> [round(laplace_clip(bits), 2) for bits in (2, 3, 4)]
-    [2.83, 3.89, 5.03]
+    [2.83, 3.9, 5.03]
     """
     return float(lambertw(3 * 4**bits).real)
 
@@ -29,7 +29,7 @@ def gaussian_clip(bits: int) -> float:
     """Return the best clip in units of the standard deviation (arXiv:1810.05723, appendix): the error's slope is 0.
 
     >>> [round(gaussian_clip(bits), 2) for bits in (2, 3, 4)]
-    [1.71, 2.15, 2.55]
+    [1.71, 2.15, 2.56]
     """
 
     def slope(t: float) -> float:

@@ -36,7 +36,9 @@ class RangeEstimator(ABC):
         if not self._seen:
             self.low, self.high = low, high
         elif low.shape != self.low.shape:
-            raise QuantizationError(f"a batch has {len(low)} channels on axis {self.axis}, those before {len(self.low)}")
+            raise QuantizationError(
+                f"a batch has {len(low)} channels on axis {self.axis}, those before {len(self.low)}"
+            )
         self.low, self.high = torch.minimum(self.low, low), torch.maximum(self.high, high)
         self._observe(rows)
         self._seen = True

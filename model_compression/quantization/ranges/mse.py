@@ -4,37 +4,43 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from model_compression.quantization.affine import choose_params, fake_quantize
-from model_compression.quantization.ranges.base import RANGES
-from model_compression.quantization.ranges.histogram import HistogramEstimator
+from model_compression.quantization.affine import Grid, choose_params, fake_quantize
+from model_compression.quantization.ranges.base import RANGES, RangeEstimator
+from model_compression.quantization.ranges.histogram import Histogram
 
 _FRACTIONS = np.linspace(0.01, 1, 100)
-_EXACT_VALUES = 2**21
+_EXACT_VALUES = 2**18
 
 
 @RANGES.register("mse")
-class LeastSquares(HistogramEstimator):
+class LeastSquares(RangeEstimator):
     """The range with the least ||x - Q(x)||^2 (OMSE, Choukroun et al., arXiv:1902.06822, section 3).
 
-    A line search over hundredths of the range seen: both ends together, then each end by itself. Never worse than
-    the whole range on the values it judges: those seen, or the middles of their histogram's bins once several
-    batches hold more than 2^21 of them.
+    A line search over hundredths of the range seen: both ends together, then each end by itself. Up to 2^18 values,
+    or as many as a histogram of `bins` bins a channel has, are kept and judged one by one, and the range is never worse
+    than the whole one. More are counted in the histogram and judged by the middles of its bins, about 1 % less exactly.
     """
 
+    _values: Tensor | None = None
+    _histogram: Histogram | None = None
+
+    def __init__(self, grid: Grid, *, axis: int | None = None, bins: int = 8192) -> None:
+        super().__init__(grid, axis=axis)
+        self.bins = bins
+
     def _observe(self, rows: Tensor) -> None:
-        super()._observe(rows)
-        if not self._seen:
-            self._values: Tensor | None = rows  # however large: it is there already, and a weight has no second batch
-        elif self._values is not None and self._values.numel() + rows.numel() <= _EXACT_VALUES:
-            self._values = torch.cat([self._values, rows], dim=1)
-        else:
-            self._values = None
+        if self._histogram is None:
+            self._values = rows = rows.clone() if self._values is None else torch.cat([self._values, rows], dim=1)
+            if rows.numel() <= max(_EXACT_VALUES, len(rows) * self.bins):
+                return
+            self._values, self._histogram = None, Histogram(len(rows), self.bins)
+        self._histogram.add(rows.numpy())
 
     def _range(self) -> tuple[Tensor, Tensor]:
-        if self._values is not None:
+        if self._histogram is None:
             values, weights = self._values, torch.ones(1, 1)
         else:
-            values, weights = (torch.tensor(x).float() for x in (self.histogram.centres, self.histogram.counts))
+            values, weights = (torch.tensor(x).float() for x in (self._histogram.centres, self._histogram.counts))
             # the outermost bins may reach beyond all values
             values = values.clamp(self.low[:, None], self.high[:, None])
 
