@@ -9,3 +9,11 @@ class RecipeError(EdgezooError, ValueError):
 
 class DistillationError(EdgezooError, ValueError):
     """A teacher and a student that cannot be paired, or features that cannot be learned from."""
+
+
+class QuantizationError(EdgezooError, ValueError):
+    """Values or settings that cannot be quantized."""
+
+
+class BudgetError(EdgezooError, ValueError):
+    """A budget that no choice keeps."""
