@@ -7,7 +7,6 @@ from typing import NamedTuple
 from latency_tables.kernels import Kernel
 
 
-
 class Amount(NamedTuple):
     """What is counted: `kind` of it, in kernels of a class."""
 

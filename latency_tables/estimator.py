@@ -42,7 +42,9 @@ class Estimator:
     def part(self, placed: Sequence[Placed]) -> Cost:
         """Return the cost of the kernels of a part."""
         kernels = [p.kernel for p in placed]
-        rows = _rows(kernels, self._profiled.costs(kernels) if self._profiled else {})
+        # a class never met costs by what it does alone: an estimated profile would count it twice
+        met = [k for k in kernels if class_of(k) in self._classes]
+        rows = _rows(kernels, self._profiled.costs(met) if self._profiled else {})
         values = list(map(self._sum.of, rows))
         known = sum(value for value, kernel in zip(values, kernels, strict=True) if self._knows(kernel))
         return Cost(sum(values), known, _weights(kernels), total(rows))

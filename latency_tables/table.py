@@ -103,15 +103,15 @@ class LatencyTable(BaseModel):
         return {}
 
     def part_cost(self, part: Part) -> Cost:
-        """Return the cost of a block or a head."""
+        """Return the cost of a block or a head; a network is its parts and what it costs `beside_parts`."""
         cost = self._part_costs.get(part)
         if cost is None:
             cost = self._part_costs[part] = self._estimator.part(part.kernels)
         return cost
 
-    def ms(self, value: float, weights: int) -> float:
-        """Return the latency of a network whose parts together cost `value` and read so many `weights`."""
-        return (value + self._estimator.beside_parts(weights)) * self.reference_ms
+    def beside_parts(self, weights: int) -> float:
+        """Return what a network that reads so many weights costs besides its parts."""
+        return self._estimator.beside_parts(weights)
 
     @property
     def input_format(self) -> tuple[int, int, int]:

@@ -80,7 +80,7 @@ class _Staged:
             total += piece.value
             weights += piece.weights
             shape = piece.out_shape
-        return self._table.ms(total, weights)
+        return (total + self._table.beside_parts(weights)) * self._table.reference_ms
 
     def _deciding(self, index: int, params: dict[str, Any]) -> list[Any]:
         """Return the values that decide one piece: the stem (-1), a stage, or what comes last."""

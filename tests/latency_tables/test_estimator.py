@@ -139,6 +139,7 @@ def test_a_class_of_convolution_never_measured_is_neither_free_nor_sure():
     depthwise = [Placed("x", Kernel("conv", (64, 8, 8), (64, 8, 8), sides=(3, 3), groups=64))]
     cost = estimator.part(depthwise)
     assert cost.value > 1e-4 and cost.known < cost.value
+    assert all(amount.kind != "profiled" for amount in cost.amounts)
     placed = spec_kernels(specs[0], 10, 1)
     assert estimator.deviation(estimator.cost([*placed, *depthwise * 9])) > estimator.deviation(estimator.cost(placed))
 
