@@ -37,7 +37,7 @@ def class_of(kernel: Kernel) -> str:
     if not kernel.has_weights:
         return kernel.op
     in_chans, out_chans = kernel.in_shape[0], kernel.out_shape[0]
-    if 1 < kernel.groups and out_chans <= 4 * in_chans:
+    if kernel.groups > 1 and out_chans <= 4 * in_chans:
         return "depthwise" if kernel.groups == in_chans else "grouped"
     if kernel.out_shape[1:] == (1, 1):  # so are grouped ones whose many outputs are the weights of another
         return "vector"

@@ -75,9 +75,7 @@ class Estimator:
 
 def _rows(kernels: Iterable[Kernel], costs: Mapping[str, float]) -> list[dict[Amount, float]]:
     """Return what each kernel does, and its profiled cost where `costs` has one."""
-    return [
-        amounts(k) | ({Amount(class_of(k), "profiled"): costs[k.key]} if k.key in costs else {}) for k in kernels
-    ]
+    return [amounts(k) | ({Amount(class_of(k), "profiled"): costs[k.key]} if k.key in costs else {}) for k in kernels]
 
 
 def _weights(kernels: Iterable[Kernel]) -> int:
