@@ -17,6 +17,7 @@ from latency_tables.observation import Observation
 _FOLDS = 6
 _COVERED = 0.9
 _HIGHEST = 0.99  # level of a quantile, also where the networks are few
+_LEAST = (0.0, 1.645, 0.0)  # by how many deviations a normal distribution's nine in ten are off
 
 
 class Accuracy(BaseModel):
@@ -93,14 +94,17 @@ def validate(observations: Sequence[Observation]) -> Validation:
 
 
 def fit_width(doubts: np.ndarray, errors: np.ndarray) -> tuple[float, float, float]:
-    """Return the non-negative weights of `doubts` whose sum is the quantile of `errors` that nine in ten stay below.
+    """Return the weights of `doubts` whose sum is the quantile of `errors` that nine in ten stay below.
 
+    None is negative, and that of a standard deviation is a normal distribution's or more: few networks, or a busy
+    machine, cannot show that what is known badly is predicted well.
     Linear quantile regression (Koenker and Bassett 1978) of errors of networks left out, its level raised as split
     conformal prediction does (Papadopoulos 2002).
     """
     count, kinds = doubts.shape
     level = min(_COVERED * (count + 1) / count, _HIGHEST)
     costs = np.concatenate([np.zeros(kinds), np.full(count, level), np.full(count, 1 - level)])
-    found = linprog(costs, A_eq=np.hstack([doubts, np.eye(count), -np.eye(count)]), b_eq=errors)
+    bounds = [(least, None) for least in (*_LEAST, *np.zeros(2 * count))]
+    found = linprog(costs, A_eq=np.hstack([doubts, np.eye(count), -np.eye(count)]), b_eq=errors, bounds=bounds)
     first, second, third = map(float, found.x[:kinds])
     return first, second, third
