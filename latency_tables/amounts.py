@@ -1,61 +1,65 @@
-"""What kernels do, by class, and sums that are fitted to it."""
+"""What kernels do: so many multiply-adds, values moved and weights, by class of kernel."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
-
-import numpy as np
-from scipy.optimize import nnls
+from collections.abc import Iterable, Mapping
+from typing import NamedTuple
 
 from latency_tables.kernels import Kernel
 
 
-class Sum:
-    """Non-negative coefficients whose sum over features is nearest to `targets`, relative errors squared."""
+class Amount(NamedTuple):
+    """What is counted: `kind` of it, in kernels of a class."""
 
-    def __init__(self, rows: Sequence[Mapping[str, float]], targets: Sequence[float]) -> None:
-        names = sorted({name for row in rows for name in row})
-        matrix, target = np.array([[row.get(name, 0.0) for name in names] for row in rows]), np.array(targets)
-        self._coefficients = dict(zip(names, nnls(matrix / target[:, None], np.ones(len(target)))[0], strict=True))
-
-    def of(self, row: Mapping[str, float]) -> float:
-        """Return the sum for one row of features; unknown ones count nothing."""
-        return float(sum(self._coefficients.get(name, 0.0) * amount for name, amount in row.items()))
+    name: str
+    kind: str
 
 
-def total(rows: Iterable[Mapping[str, float]]) -> dict[str, float]:
-    """Return the sum of some rows of features."""
-    added: dict[str, float] = defaultdict(float)
+Amounts = Mapping[Amount, float]
+
+CACHES = [(2**power, Amount(f"cache of {2**power}", "spilled")) for power in range(15, 24)]
+"""Sizes, in weights, some near those of the machine's caches; what of a network does not fit is counted."""
+
+CONSTANT: Amounts = {Amount("network", "constant"): 1.0}
+"""What a network costs by itself."""
+
+
+def total(rows: Iterable[Amounts]) -> dict[Amount, float]:
+    """Return the sum of some amounts."""
+    added: dict[Amount, float] = defaultdict(float)
     for row in rows:
-        for name, amount in row.items():
-            added[name] += amount
+        for amount, value in row.items():
+            added[amount] += value
     return dict(added)
 
 
-def name_of(kernel: Kernel) -> str:
+def class_of(kernel: Kernel) -> str:
     """Return the class of a kernel: kernels of one class share coefficients."""
     if not kernel.has_weights:
         return kernel.op
-    if kernel.out_shape[1:] == (1, 1):
+    in_chans, out_chans = kernel.in_shape[0], kernel.out_shape[0]
+    if kernel.groups > 1 and out_chans <= 4 * in_chans:
+        return "depthwise" if kernel.groups == in_chans else "grouped"
+    if kernel.out_shape[1:] == (1, 1):  # so are grouped ones whose many outputs are the weights of another
         return "vector"
-    if kernel.groups > 1:
-        return "depthwise" if kernel.groups == kernel.in_shape[0] else "grouped"
     return "pointwise" if kernel.sides == (1, 1) else "dense"
 
 
-def amounts(kernel: Kernel) -> dict[str, float]:
-    """Return what a kernel does, by class."""
-    name, done = name_of(kernel), beside(kernel)
-    if kernel.has_weights:
-        done[f"{name} read"] = kernel.in_elements / 1e4
-        done[f"{name} macs"] = kernel.macs / 1e6
-        done[f"{name} weights"] = kernel.weights / 1e5
+def amounts(kernel: Kernel) -> dict[Amount, float]:
+    """Return what a kernel does."""
+    name, written = class_of(kernel), kernel.out_elements / 1e4
+    done = {Amount(name, "count"): 1.0, Amount(name, "written"): written}
+    if kernel.act not in ("none", "relu"):
+        done |= {Amount(kernel.act, "count"): 1.0, Amount(kernel.act, "written"): written}
+    if kernel.weights:
+        done[Amount(name, "read")] = kernel.in_elements / 1e4
+        done[Amount(name, "macs")] = kernel.macs / 1e6
+        done[Amount(name, "weights")] = kernel.weights / 1e5
     return done
 
 
-def beside(kernel: Kernel) -> dict[str, float]:
-    """Return what a runtime may do beside a convolution: call it, reorder its output, apply its activation."""
-    name, written = name_of(kernel), kernel.out_elements / 1e4
-    amounts = {f"{name} count": 1.0, f"{name} written": written}
-    if kernel.act not in ("none", "relu"):
-        amounts |= {f"{kernel.act} count": 1.0, f"{kernel.act} written": written}
-    return amounts
+def spilled(weights: float) -> dict[Amount, float]:
+    """Return how many of a network's `weights` do not fit into a cache, for caches of several sizes.
+
+    What does not fit is read anew in each run from a slower one.
+    """
+    return {amount: (weights - size) / 1e5 for size, amount in CACHES if weights > size}

@@ -1,6 +1,9 @@
-"""An estimated cost, and how far it is to be trusted."""
+"""An estimated cost, and what it is made of."""
 
+from collections.abc import Mapping
 from typing import NamedTuple
+
+from latency_tables.amounts import Amount, total
 
 
 class Cost(NamedTuple):
@@ -8,19 +11,18 @@ class Cost(NamedTuple):
 
     Attributes:
         known: what of `value` stands on kernels that were measured.
-        doubt: how far the estimated kernels may be off, added up.
+        weights: how many learned values it reads.
+        amounts: of what it does.
     """
 
     value: float
     known: float
-    doubt: float
+    weights: int
+    amounts: Mapping[Amount, float]
 
     def __add__(self, other: "Cost") -> "Cost":  # type: ignore[override]
-        return Cost(self.value + other.value, self.known + other.known, self.doubt + other.doubt)
-
-    def times(self, factor: float) -> "Cost":
-        """Return the cost scaled."""
-        return Cost(self.value * factor, self.known * factor, self.doubt * factor)
+        amounts = total((self.amounts, other.amounts))
+        return Cost(self.value + other.value, self.known + other.known, self.weights + other.weights, amounts)
 
 
-NOTHING = Cost(0.0, 0.0, 0.0)
+NOTHING = Cost(0.0, 0.0, 0, {})

@@ -12,6 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
 
 from zoo import ArchSpec, BlockSpec, HeadSpec
 from zoo.blocks.layers import set_same_padding
@@ -28,6 +29,7 @@ _OTHERS = {
     "add": "add", "add_": "add", "mul": "mul", "mul_": "mul", "cat": "concat", "mean": "mean",
     "avg_pool2d": "pool", "max_pool2d_with_indices": "pool", "clone": "copy", "constant_pad_nd": "pad",
 }  # fmt: skip
+_CONVOLUTIONS = ("conv", "dynamic_conv")
 _FREE = {
     "view", "_unsafe_view", "transpose", "t", "permute", "split", "split_with_sizes", "slice", "expand", "detach",
     "unsqueeze", "squeeze", "select", "alias", "empty",
@@ -39,7 +41,7 @@ class Kernel:
     """One operation with its shapes (C, H, W); a linear layer is a 1x1 convolution of one pixel.
 
     Attributes:
-        op: "conv", "linear", or what else is done ("add", "concat", "copy", ...).
+        op: "conv", "linear", "dynamic_conv" whose weights the network computes, or what else is done ("add", ...).
         sides: height and width of the convolution's window; 1 for the other operations.
         act: activation fused into a convolution, "none" without.
     """
@@ -56,7 +58,7 @@ class Kernel:
     def key(self) -> str:
         """The kernel as text, unique for its fields: `conv 16x32x32>64x32x32 k1 s1 g1 relu`."""
         arrow = ">".join("x".join(map(str, shape)) for shape in (self.in_shape, self.out_shape))
-        if self.op != "conv":
+        if self.op not in _CONVOLUTIONS:
             return f"{self.op} {arrow}"
         height, width = self.sides
         window = f"k{height}" if height == width else f"k{height}x{width}"
@@ -64,7 +66,7 @@ class Kernel:
 
     @property
     def has_weights(self) -> bool:
-        """Whether it is a convolution or a linear layer."""
+        """Whether it is a convolution or a linear layer with weights that were learned."""
         return self.op in ("conv", "linear")
 
     @property
@@ -81,8 +83,8 @@ class Kernel:
 
     @property
     def weights(self) -> int:
-        """Learned values of a convolution or linear layer, 0 for the others."""
-        if not self.has_weights:
+        """Weights of a convolution or linear layer, learned or computed; 0 for the others."""
+        if self.op not in ("linear", *_CONVOLUTIONS):
             return 0
         return self.out_shape[0] * self.in_shape[0] // self.groups * self.sides[0] * self.sides[1]
 
@@ -107,6 +109,12 @@ class _Recorder(TorchDispatchMode):
         self.current = ""
         self._open_conv: dict[int, int] = {}  # id of a tensor -> index of the convolution it comes straight from
         self._keep: list[Any] = []  # an id is only unique while its tensor lives
+        self._computed: set[int] = set()  # ids of tensors that depend on the image
+
+    def feed(self, image: Tensor) -> None:
+        """Tell the recorder of an input."""
+        self._keep.append(image)
+        self._computed.add(id(image))
 
     def _add(self, kernel: Kernel) -> None:
         self.kernels.append(kernel)
@@ -116,14 +124,18 @@ class _Recorder(TorchDispatchMode):
         out = func(*args, **(kwargs or {}))
         first = out[0] if isinstance(out, (tuple, list)) else out
         self._keep.append((args, out))
+        if any(id(leaf) in self._computed for leaf in tree_leaves((args, kwargs))):
+            self._computed.update(map(id, tree_leaves(out)))
         name = func.overloadpacket.__name__
         source = args[0][0] if isinstance(args[0], (list, tuple)) else args[0]
         if name == "convolution" and not args[6]:  # a transposed one counts among the other operations
             weight, stride, groups = args[1], args[3], args[8]
             sides = tuple((1, *weight.shape[2:])[-2:])  # a 1-D convolution has a window of one line
-            kernel = Kernel("conv", _chw(source), _chw(first), sides, stride[-1], groups)
-            self._open_conv[id(first)] = len(self.kernels)
-            self._add(kernel)
+            dynamic = id(weight) in self._computed
+            if not dynamic:
+                self._open_conv[id(first)] = len(self.kernels)
+            op = "dynamic_conv" if dynamic else "conv"
+            self._add(Kernel(op, _chw(source), _chw(first), sides, stride[-1], groups))
         elif name in ("addmm", "mm"):
             source = args[1] if name == "addmm" else args[0]
             self._add(Kernel("linear", _chw(source), _chw(first)))
@@ -189,6 +201,8 @@ def trace_module(module: nn.Module, *shapes: Shape, as_list: bool = False) -> tu
         layer.register_forward_pre_hook(enter(name))
     with torch.no_grad(), recorder:
         inputs = [torch.empty(1, *shape, device="meta") for shape in shapes]
+        for image in inputs:
+            recorder.feed(image)
         module(inputs) if as_list else module(*inputs)
     return tuple(Placed(name, kernel) for name, kernel in zip(recorder.modules, recorder.kernels, strict=True))
 

@@ -67,8 +67,10 @@ def _count(observation: Observation) -> _Counts | None:
         return None
     numbers: dict[str, int] = defaultdict(int)
     for placed in spec_kernels(observation.spec, observation.num_classes, observation.in_chans):
-        if placed.kernel.key in profile.kernels:
+        if placed.kernel.has_weights and placed.kernel.key in profile.kernels:
             numbers[placed.kernel.key] += 1
+    if numbers.keys() != profile.kernels.keys():  # by a version of edgezoo that told kernels apart otherwise
+        return None
     return _Counts(profile, dict(numbers))
 
 

@@ -16,12 +16,12 @@ from latency_tables.errors import TableError
 from latency_tables.estimator import Estimator
 from latency_tables.kernels import Part, spec_parts
 from latency_tables.observation import Observation
-from latency_tables.validation import Validation, doubt
+from latency_tables.validation import Validation, doubts_of, half_width
 from zoo import ArchSpec
 from zoo.files import write_atomic
 from zoo.spec import one_line
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 MIN_NETWORKS = 10
 SHIPPED = Path(__file__).parent / "tables"  # measured on the reference machine by scripts/bench_latency_tables.py
 MAX_BYTES = 64 * 2**20
@@ -81,7 +81,7 @@ class LatencyTable(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", ignored_types=(cached_property,))
 
-    schema_version: Literal[2] = SCHEMA_VERSION
+    schema_version: Literal[3] = SCHEMA_VERSION
     created: str
     edgezoo_version: str
     space: str
@@ -96,23 +96,22 @@ class LatencyTable(BaseModel):
 
     @cached_property
     def _estimator(self) -> Estimator:
-        return Estimator(self.observations, self.validation.weight)
+        return Estimator(self.observations)
 
     @cached_property
     def _part_costs(self) -> dict[Part, Cost]:
         return {}
 
     def part_cost(self, part: Part) -> Cost:
-        """Return the cost of a block or a head; a network is its parts and `constant_cost`."""
+        """Return the cost of a block or a head; a network is its parts and what it costs `beside_parts`."""
         cost = self._part_costs.get(part)
         if cost is None:
             cost = self._part_costs[part] = self._estimator.part(part.kernels)
         return cost
 
-    @property
-    def constant_cost(self) -> Cost:
-        """What a network costs besides its parts."""
-        return self._estimator.constant
+    def beside_parts(self, weights: int) -> float:
+        """Return what a network that reads so many weights costs besides its parts."""
+        return self._estimator.beside_parts(weights)
 
     @property
     def input_format(self) -> tuple[int, int, int]:
@@ -149,11 +148,9 @@ class LatencyTable(BaseModel):
     def predict_any(self, spec: ArchSpec) -> Estimate:
         """Return the latency of `spec` however unlike the measured networks it is."""
         parts = spec_parts(spec, self.num_classes, self.in_chans)
-        return self.estimate(sum(map(self.part_cost, parts), self.constant_cost))
-
-    def estimate(self, cost: Cost) -> Estimate:
-        """Return the latency that a cost stands for, with its interval."""
-        ms, factor = cost.value * self.reference_ms, math.exp(self.validation.width * doubt(cost))
+        cost = self._estimator.whole(map(self.part_cost, parts))
+        ms = cost.value * self.reference_ms
+        factor = math.exp(half_width(self.validation.width, doubts_of(self._estimator, cost)))
         return Estimate(ms, ms / factor, ms * factor, min(cost.known / cost.value, 1.0))
 
     def replace(self, **changes: object) -> "LatencyTable":

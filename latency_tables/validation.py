@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict
+from scipy.optimize import linprog
 from scipy.stats import kendalltau
 from sklearn.model_selection import KFold
 
@@ -15,8 +16,8 @@ from latency_tables.observation import Observation
 
 _FOLDS = 6
 _COVERED = 0.9
-_WEIGHTS = 21
-_NEW_KERNELS = 0.25  # how far a share of estimated kernels widens the interval by itself
+_HIGHEST = 0.99  # level of a quantile, also where the networks are few
+_LEAST = (0.0, 1.645, 0.0)  # by how many deviations a normal distribution's nine in ten are off
 
 
 class Accuracy(BaseModel):
@@ -42,14 +43,11 @@ class Validation(Accuracy):
 
     Attributes:
         repeatability: typical relative half width of the measurements' own 95 % intervals.
-        width: relative half width of the interval for doubt 1, that holds nine in ten (split conformal prediction,
-            Papadopoulos 2002, the error divided by the estimate's own doubt).
-        weight: of the sum over kernels in a prediction, chosen on the same networks.
+        width: of the interval that holds nine in ten, for one of each of the `doubts`; relative.
     """
 
     repeatability: float
-    width: float
-    weight: float
+    width: tuple[float, float, float]
 
 
 def compare(predicted: Sequence[float], measured: Sequence[float]) -> Accuracy:
@@ -67,37 +65,46 @@ def compare(predicted: Sequence[float], measured: Sequence[float]) -> Accuracy:
     )
 
 
-def doubt(cost: Cost) -> float:
-    """Return how doubtful an estimate is, relative to others: 1 where every kernel was measured."""
-    return 1 + (cost.doubt + _NEW_KERNELS * (cost.value - cost.known)) / cost.value / 0.1
+def doubts_of(estimator: Estimator, cost: Cost) -> tuple[float, float, float]:
+    """Return why a prediction may be off: at all, for coefficients known badly, for kernels that no network had."""
+    return 1.0, estimator.deviation(cost), max(0.0, 1 - cost.known / cost.value)
+
+
+def half_width(width: Sequence[float], doubts: Sequence[float]) -> float:
+    """Return the relative half width of the interval of a prediction with these `doubts`."""
+    return sum(w * doubt for w, doubt in zip(width, doubts, strict=True))
 
 
 def validate(observations: Sequence[Observation]) -> Validation:
-    """Return how estimators made without a sixth of the random networks predict that sixth, for each sixth."""
-    fair = [o for o in observations if o.drawn]
-    others = [o for o in observations if not o.drawn]
-    measured, costs, sums = [], [], []
-    for train, test in KFold(min(_FOLDS, len(fair)), shuffle=True, random_state=0).split(fair):
-        estimator = Estimator([*(fair[i] for i in train), *others])
-        for o in (fair[i] for i in test):
-            placed = spec_kernels(o.spec, o.num_classes, o.in_chans)
-            measured.append(o.cost)
-            costs.append(estimator.cost(placed))
-            sums.append(estimator.both(placed))
-    weight = _best_weight(np.array(sums), np.array(measured))
-    predicted = np.array(sums) @ [weight, 1 - weight]
-    scores = np.abs(np.log(np.array(measured) / predicted)) / [doubt(cost) for cost in costs]
-    rank = min(math.ceil(_COVERED * (len(scores) + 1)), len(scores))
+    """Return how estimators made without a sixth of the networks predict that sixth, for each sixth."""
+    predicted, found = np.zeros(len(observations)), np.zeros((len(observations), 3))
+    for train, test in KFold(min(_FOLDS, len(observations)), shuffle=True, random_state=0).split(predicted):
+        estimator = Estimator([observations[i] for i in train])
+        for i in test:
+            o = observations[i]
+            cost = estimator.cost(spec_kernels(o.spec, o.num_classes, o.in_chans))
+            predicted[i], found[i] = cost.value, doubts_of(estimator, cost)
+    measured = np.array([o.cost for o in observations])
+    drawn = np.array([o.drawn for o in observations])
     return Validation(
-        **compare(predicted, measured).model_dump(),
+        **compare(predicted[drawn], measured[drawn]).model_dump(),
         repeatability=float(np.median([(o.high - o.low) / 2 / o.cost for o in observations])),
-        width=float(np.sort(scores)[rank - 1]),
-        weight=weight,
+        width=fit_width(found, np.abs(np.log(measured / predicted))),
     )
 
 
-def _best_weight(sums: np.ndarray, measured: np.ndarray) -> float:
-    """Return the weight of the first of two sums whose mean is nearest to `measured`, relative errors squared."""
-    weights = np.linspace(0, 1, _WEIGHTS)
-    errors = [np.square(np.log(sums @ [w, 1 - w] / measured)).mean() for w in weights]
-    return round(float(weights[int(np.argmin(errors))]), 3)
+def fit_width(doubts: np.ndarray, errors: np.ndarray) -> tuple[float, float, float]:
+    """Return the weights of `doubts` whose sum is the quantile of `errors` that nine in ten stay below.
+
+    None is negative, and that of a standard deviation is a normal distribution's or more: few networks, or a busy
+    machine, cannot show that what is known badly is predicted well.
+    Linear quantile regression (Koenker and Bassett 1978) of errors of networks left out, its level raised as split
+    conformal prediction does (Papadopoulos 2002).
+    """
+    count, kinds = doubts.shape
+    level = min(_COVERED * (count + 1) / count, _HIGHEST)
+    costs = np.concatenate([np.zeros(kinds), np.full(count, level), np.full(count, 1 - level)])
+    bounds = [(least, None) for least in (*_LEAST, *np.zeros(2 * count))]
+    found = linprog(costs, A_eq=np.hstack([doubts, np.eye(count), -np.eye(count)]), b_eq=errors, bounds=bounds)
+    first, second, third = map(float, found.x[:kinds])
+    return first, second, third

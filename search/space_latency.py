@@ -19,6 +19,7 @@ _Key = tuple[Any, ...]
 
 class _Piece(NamedTuple):
     value: float
+    weights: int
     out_shape: Shape
 
 
@@ -70,15 +71,16 @@ class _Staged:
 
     def ms(self, params: dict[str, Any]) -> float:
         size = params["resolution"]
-        total, shape = self._table.constant_cost.value, (self._table.in_chans, size, size)
+        total, weights, shape = 0.0, 0, (self._table.in_chans, size, size)
         for index in range(-1, self._last + 1):
             key = (index, size, shape, *self._deciding(index, params))
             piece = self._pieces[key] if key in self._pieces else self._look_up(key, index, shape, params)
             if piece is None:
                 return math.inf
             total += piece.value
+            weights += piece.weights
             shape = piece.out_shape
-        return total * self._table.reference_ms
+        return (total + self._table.beside_parts(weights)) * self._table.reference_ms
 
     def _deciding(self, index: int, params: dict[str, Any]) -> list[Any]:
         """Return the values that decide one piece: the stem (-1), a stage, or what comes last."""
@@ -117,4 +119,4 @@ class _Staged:
             shape = out_shape
         if with_head:
             cost += self._table.part_cost(Part(self._head, shape, num_classes=self._table.num_classes))
-        return _Piece(cost.value, shape)
+        return _Piece(cost.value, cost.weights, shape)

@@ -46,7 +46,7 @@ def timed_parts(spec: ArchSpec, latencies: LatencyTable) -> list[Timed]:
     parts = (*blocks, head, Part(head.stage + 1, FIXED, (), 0, 0))
     texts = (*map(block_notation, spec.blocks), f"{head.name}{latencies.num_classes}", FIXED)
     costs = [latencies.part_cost(part) for part in spec_parts(spec, latencies.num_classes, latencies.in_chans)]
-    values = [cost.value for cost in (*costs, latencies.constant_cost)]
+    values = [*(cost.value for cost in costs), latencies.beside_parts(sum(cost.weights for cost in costs))]
     return [
         Timed(part, text, value * latencies.reference_ms, value / sum(values))
         for part, text, value in zip(parts, texts, values, strict=True)
@@ -60,7 +60,7 @@ def architecture_section(title: str, spec: ArchSpec, latencies: LatencyTable) ->
     what = (
         "From the image at the top to the classes; a box is as wide as it has channels, a line is where the resolution "
         f"falls. Beside it what the latency table predicts on {device.runtime} {device.dtype}: the parts add up to "
-        f"{total:.3f} ms. '{FIXED}' is what every network costs besides its parts."
+        f"{total:.3f} ms. '{FIXED}' is what the network costs besides its parts."
     )
     by_stage = stages(t.part for t in timed)
     stage_ms = [sum(t.ms for t in timed if t.part.stage == stage.stage) for stage in by_stage]

@@ -59,3 +59,13 @@ def test_windows_that_are_not_square_are_counted_and_named():
     kernel = Kernel("conv", (8, 4, 4), (16, 4, 4), sides=(3, 1))
     assert (kernel.weights, kernel.macs) == (8 * 16 * 3, 8 * 16 * 3 * 16)
     assert kernel.key == "conv 8x4x4>16x4x4 k3x1 s1 g1 none"
+
+
+def test_a_convolution_whose_weights_the_network_computes_is_told_from_a_learned_one():
+    block = zoo.BlockSpec(kind="weightnet_shuffle_v2", out_chans=32)
+    kernels = [p.kernel for p in block_kernels(block, (32, 8, 8))]
+    dynamic = [k for k in kernels if k.op == "dynamic_conv"]
+    assert dynamic and not any(k.has_weights for k in dynamic)
+    generated = [k.out_elements for k in kernels if k.has_weights and k.out_shape[1:] == (1, 1)]
+    assert all(k.weights in generated and k.macs == k.weights * k.out_shape[1] * k.out_shape[2] for k in dynamic)
+    assert dynamic[0].key.startswith("dynamic_conv ") and " k" in dynamic[0].key

@@ -59,6 +59,13 @@ def test_a_network_without_a_profile_has_no_shares(specs):
     assert [share is None for share in share_costs(observations)] == [i == 3 for i in range(12)]
 
 
+def test_a_profile_of_other_kernels_than_the_network_has_is_no_profile(specs):
+    observations = [_observation(spec, 0.0) for spec in specs]
+    told = observations[3].profile.model_copy(update={"kernels": observations[4].profile.kernels})
+    observations[3] = observations[3].model_copy(update={"profile": told})
+    assert [share is None for share in share_costs(observations)] == [i == 3 for i in range(12)]
+
+
 def test_nodes_without_a_convolution_are_the_rest(specs):
     placed = spec_kernels(specs[0], 10, 1)
     first = next(p for p in placed if p.kernel.has_weights)
