@@ -67,7 +67,10 @@ class TorchSession:
         import torch
 
         def run(chunk: np.ndarray) -> np.ndarray:
-            tensor = torch.empty_like(self._example).copy_(torch.from_numpy(chunk))
+            shape, strides = self._example.shape, self._example.stride()
+            tensor = torch.empty_strided(shape, strides, dtype=self._example.dtype, device=self._example.device).copy_(
+                torch.from_numpy(chunk)
+            )
             return self._function(tensor).float().cpu().numpy()
 
         return in_batches(run, images, len(self._example))

@@ -66,9 +66,11 @@ def compress_command(
         print_json({"card": card.model_dump(mode="json"), "formats": rows, "fastest": str(best.path)})
         return
     print(_sentence(artifact))
-    print_table(
-        ("format", "median ms", "interval", "validation %", "drop points", "why not"), [_row(e) for e in formats]
-    )
+    columns = ("format", "median ms", "interval", "validation %", "drop points")
+    print_table(columns, [_row(entry) for entry in formats if not entry.error])
+    for entry in formats:
+        if entry.error:
+            print(f"{entry.runtime} {entry.dtype}: {entry.error}")
     print(f"fastest within {max_drop:g} points: {best.runtime} {best.dtype}, {best.median_ms:.3f} ms -> {best.path}")
 
 
@@ -115,10 +117,8 @@ def _try_all(
 
 def _row(entry: "Format") -> tuple[str, ...]:
     name = f"{entry.runtime} {entry.dtype}"
-    if entry.error:
-        return (name, "", "", "", "", entry.error)
     interval = f"{entry.low_ms:.3f}-{entry.high_ms:.3f}"
-    return (name, f"{entry.median_ms:.3f}", interval, f"{100 * entry.accuracy:.1f}", f"{100 * entry.drop:.1f}", "")
+    return (name, f"{entry.median_ms:.3f}", interval, f"{100 * entry.accuracy:.1f}", f"{100 * entry.drop:.1f}")
 
 
 def _sentence(artifact: "DeployArtifact") -> str:

@@ -131,6 +131,8 @@ def _export(
         shipped = evaluate_session(session, data.val, data, resolution)
     except Exception as error:  # runtimes raise whatever they like
         raise MeasurementError(f"failed on an image: {first_line(error)}") from error
+    if path.suffix not in backend.suffixes:  # compiled as it was loaded; that is what ships
+        path = path.with_suffix(backend.suffixes[0])
     return Format(runtime, dtype, path, shipped)
 
 

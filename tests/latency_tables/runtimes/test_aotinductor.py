@@ -41,6 +41,18 @@ def test_a_package_made_before_gives_the_scores_of_its_network(compiled):
     _assert_same_scores(get_runtime("aotinductor").load(package, _SHAPE, dtype="fp32", threads=1), network)
 
 
+def test_a_package_for_images_of_one_channel_is_run(tmp_path):
+    network, shape = (
+        nn.Sequential(nn.Conv2d(1, 4, 3, padding=1), nn.Flatten(), nn.Linear(4 * 64, 5)).eval(),
+        (1, 1, 8, 8),
+    )
+    path = export_program(network, shape, tmp_path)
+    get_runtime("aotinductor").load(path, None, dtype="fp32", threads=1)
+    again = get_runtime("aotinductor").load(path.with_suffix(".pt2"), shape, dtype="fp32", threads=1)
+    images = np.random.default_rng(0).standard_normal((3, 1, 8, 8), dtype=np.float32)
+    np.testing.assert_allclose(again.predict(images), network(torch.from_numpy(images)).detach().numpy(), atol=1e-5)
+
+
 @pytest.mark.slow
 def test_a_package_for_the_other_memory_format_is_run_in_it(compiled, tmp_path):
     network, path = compiled[0], tmp_path / "theirs.pt2"
