@@ -55,10 +55,6 @@ class Ownership:
         """Forget a trial that is finished."""
         self._mine.pop(number, None)
 
-    def owns(self, trial: FrozenTrial) -> bool:
-        """Return whether the trial is signed by this process."""
-        return trial.user_attrs.get(OWNER) == self.me
-
     def is_lost(self, trial: FrozenTrial) -> bool:
         """Return whether nobody works on a running trial any more, as far as can be told by now."""
         owner, lease = trial.user_attrs.get(OWNER, ""), trial.user_attrs.get(LEASE)

@@ -1,7 +1,7 @@
 """What a network costs on paper, found without computing anything: the cheapest scores, and limits on them."""
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import accumulate
@@ -14,7 +14,6 @@ from torch.utils._pytree import tree_leaves
 
 from search.errors import SearchError
 from zoo import ArchSpec, Network, complexity
-from zoo.errors import unknown_name
 
 _aten = torch.ops.aten
 _ACTIVATIONS = ("relu", "hardtanh", "hardswish", "silu", "gelu", "sigmoid", "hardsigmoid")
@@ -48,19 +47,6 @@ STATIC_LIMITS: dict[str, Callable[[StaticScores], float]] = {
     "peak_memory_mb": lambda scores: scores.peak_memory_bytes / 1e6,
     "size_mb": lambda scores: scores.size_bytes / 1e6,
 }
-
-
-def exceeded(scores: StaticScores, limits: Mapping[str, float]) -> dict[str, float]:
-    """Return value / limit - 1 for each of `limits` by its name in `STATIC_LIMITS`: above 0 where it is broken.
-
-    Raises UnknownNameError for another name, SearchError for a limit that is not a number above 0.
-    """
-    for name, limit in limits.items():
-        if name not in STATIC_LIMITS:
-            raise unknown_name("limit", name, STATIC_LIMITS, f"(limits are {', '.join(STATIC_LIMITS)})")
-        if not 0 < limit < math.inf:
-            raise SearchError(f"limit {name} must be a number above 0, got {limit:g}")
-    return {name: STATIC_LIMITS[name](scores) / limit - 1 for name, limit in limits.items()}
 
 
 @lru_cache(maxsize=4096)
