@@ -1,0 +1,86 @@
+import math
+
+import numpy as np
+import onnxruntime
+import pytest
+import torch
+from scipy.special import log_softmax
+
+import zoo
+from latency_tables.onnx_files import export_onnx
+from model_compression.errors import QuantizationError
+from model_compression.quantization.placement import PlacementOptions, place
+from model_compression.quantization.sensitivity import measure_gains, sensitivities
+
+_SHAPE = (1, 3, 32, 32)
+
+
+@pytest.fixture(scope="module")
+def placed(tmp_path_factory):
+    """A network with a residual, its two files, and images."""
+    folder = tmp_path_factory.mktemp("sensitivity")
+    module = zoo.deploy(zoo.get_spec("mobilenetv2_035").at_resolution(32).build(10, 3, seed=0).eval())
+    images = torch.randn(6, *_SHAPE[1:], generator=torch.Generator().manual_seed(0))
+    float_path, qdq_path = folder / "float.onnx", folder / "int8.onnx"
+    export_onnx(module, _SHAPE, float_path)
+    return place(float_path, qdq_path, list(images[:, None].numpy())), float_path, qdq_path, images
+
+
+def test_a_layer_alone_loses_what_onnxruntime_loses_by_it(placed, tmp_path):
+    network, float_path, _, images = placed
+    found = sensitivities(network, images)
+    assert [s.layer for s in found] == [layer.name for layer in network.layers]
+    expected = _scores(float_path, images)
+    everything = [layer.name for layer in network.layers]
+    for number in (0, 9, len(found) - 1):
+        others = tuple(name for name in everything if name != found[number].layer)
+        path = tmp_path / f"{number}.onnx"
+        place(float_path, path, list(images[:, None].numpy()), PlacementOptions(excluded=others))
+        p, q = (log_softmax(scores, axis=1) for scores in (expected, _scores(path, images)))
+        divergence = float((np.exp(p) * (p - q)).sum(1).mean())
+        # the file quantizes sums and the layer's own output besides
+        assert 0 <= found[number].divergence < 3 * divergence + 1e-6
+
+
+def test_quantizers_are_left_as_they_were(placed):
+    network, _, _, images = placed
+    before = network(images)
+    sensitivities(network, images)
+    assert torch.equal(network(images), before)
+
+
+def test_accuracy_is_against_the_labels_given(placed):
+    network, _, _, images = placed
+    network.quantize_weights(False), network.quantize_activations(False)
+    labels = network(images).argmax(1)
+    network.quantize_weights(True), network.quantize_activations(True)
+    assert all(0 <= s.accuracy_drop <= 1 for s in sensitivities(network, images, labels))
+    assert all(-1 <= s.accuracy_drop <= 0 for s in sensitivities(network, images, (labels + 1) % 10))
+    assert all(math.isnan(s.accuracy_drop) for s in sensitivities(network, images))
+
+
+def test_batches_make_no_difference(placed):
+    network, _, _, images = placed
+    whole, parts = sensitivities(network, images), sensitivities(network, images, batch_size=4)
+    for one, other in zip(whole, parts, strict=True):
+        assert one.divergence == pytest.approx(other.divergence, rel=1e-3, abs=1e-7)
+
+
+def test_gains_are_of_every_layer(placed):
+    network, float_path, qdq_path, _ = placed
+    gains = measure_gains(network, float_path, qdq_path)
+    assert set(gains) == {layer.name for layer in network.layers}
+    assert any(gains.values()) and all(abs(gain) < 10 for gain in gains.values())
+
+
+def test_what_has_no_sensitivity_is_one_line(placed):
+    network, _, _, images = placed
+    with pytest.raises(QuantizationError, match="no images"):
+        sensitivities(network, images[:0])
+    with pytest.raises(QuantizationError, match="NaN or infinite scores"):
+        sensitivities(network, images * math.nan)
+
+
+def _scores(path, images):
+    session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    return np.concatenate([session.run(None, {"input": image[None].numpy()})[0] for image in images])
