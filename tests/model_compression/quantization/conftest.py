@@ -16,7 +16,7 @@ from latency_tables.onnx_files import export_onnx
 from model_compression.quantization.graph import QuantizedNetwork, read_network
 from model_compression.quantization.placement import place
 
-SIZE = 64
+SIZE = 32
 
 
 @dataclass(frozen=True)

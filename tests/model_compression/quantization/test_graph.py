@@ -6,6 +6,7 @@ import torch
 
 from model_compression.errors import QuantizationError
 from model_compression.quantization.graph import dequantized, read_network
+from model_compression.quantization.lint import optimized_graph
 
 NAMES = [
     "mobilenetv2_100",
@@ -51,6 +52,14 @@ def test_quantized_form_is_the_quantized_file(name, placed, onnx_values):
         differing, count = differing + int(steps.sum()), count + steps.numel()
         known[value] = expected[value]
     assert differing < 2e-4 * count
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_convolution_runs_in_int8(name, placed):
+    files = placed(name)
+    operators = [node.op_type for node in optimized_graph(files.qdq_path).graph.node]
+    assert operators.count("QLinearConv") == sum(layer.kind == "conv" for layer in files.read().layers)
+    assert not {"Conv", "FusedConv", "NhwcFusedConv"}.intersection(operators)
 
 
 def test_layers_are_convolutions_and_linears_in_order(placed):
