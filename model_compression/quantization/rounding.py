@@ -1,10 +1,11 @@
 """Learned rounding: modules that stand in for round() in a FakeQuantizer.
 
-Both take values / scale and return what they are rounded to; the quantizer clamps to its grid and multiplies by the
+All take values / scale and return what they are rounded to; the quantizer clamps to its grid and multiplies by the
 scale. When learning is over, `hard` makes them return whole numbers alone.
 """
 
 import math
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -21,13 +22,13 @@ class AdaRound(nn.Module):
         hard: whether h(V) is rounded to 0 or 1.
     """
 
-    def __init__(self, values: Tensor) -> None:
-        """Start from `values`, the weights divided by their scale."""
+    def __init__(self, values: Tensor, low: float = -math.inf, high: float = math.inf) -> None:
+        """Start from `values`, the weights divided by their scale; both neighbours lie in `low` to `high`."""
         super().__init__()
-        below = values.detach().floor()
-        rest = values.detach() - below
+        values = values.detach().clamp(low, high)
+        below = values.floor().clamp(max=high - 1)
         self.register_buffer("below", below)
-        self.logits = nn.Parameter(-torch.log((ZETA - GAMMA) / (rest - GAMMA) - 1))
+        self.logits = nn.Parameter(-torch.log((ZETA - GAMMA) / (values - below - GAMMA) - 1))
         self.hard = False
 
     def up(self) -> Tensor:
@@ -35,12 +36,9 @@ class AdaRound(nn.Module):
         up = (torch.sigmoid(self.logits) * (ZETA - GAMMA) + GAMMA).clamp(0, 1)
         return (up >= 0.5).to(up.dtype) if self.hard else up
 
-    def forward(self, values: Tensor) -> Tensor:
+    def forward(self, values: Tensor | None = None) -> Tensor:
+        """Return the numbers that are rounded to; they do not depend on `values` any more."""
         return self.below + self.up()
-
-    def penalty(self, beta: float) -> Tensor:
-        """Return the mean of 1 - |2 h(V) - 1|^beta over the weights, 0 where all are decided (equation 24)."""
-        return 1 - (2 * self.up() - 1).abs().pow(beta).mean()
 
 
 class AdaQuant(nn.Module):
@@ -48,20 +46,46 @@ class AdaQuant(nn.Module):
 
     Attributes:
         shift: V divided by the scale; the gradient passes straight through the rounding.
+        hard: leaves the result as it is, which is always whole.
     """
 
-    def __init__(self, values: Tensor) -> None:
+    def __init__(self, values: Tensor, low: float = -math.inf, high: float = math.inf) -> None:
         """Start from `values`, the weights divided by their scale, without a shift."""
         super().__init__()
         self.shift = nn.Parameter(torch.zeros_like(values))
+        self.hard = False
 
     def forward(self, values: Tensor) -> Tensor:
+        """Return `values` shifted and rounded."""
         shifted = values + self.shift
         return shifted + (shifted.detach().round() - shifted.detach())
 
 
+def undecided(up: Tensor, beta: float) -> Tensor:
+    """Return the mean of 1 - |2 h(V) - 1|^beta, 0 where all weights are rounded down or up (equation 24)."""
+    return _Undecided.apply(up, beta)
+
+
+class _Undecided(torch.autograd.Function):
+    """Computes value and gradient with one power, the dearest operation of a step."""
+
+    @staticmethod
+    def forward(ctx: Any, up: Tensor, beta: float) -> Tensor:
+        decided = up * 2 - 1
+        size = decided.abs()
+        power = size.pow(beta - 1)
+        ctx.save_for_backward(power.copysign(decided))
+        ctx.factor = -2 * beta / up.numel()
+        return 1 - (power * size).mean()
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
+        (signed,) = ctx.saved_tensors
+        return signed * (gradient * ctx.factor), None
+
+
 def beta_at(progress: float, *, warm_up: float = 0.2, start: float = 20.0, end: float = 2.0) -> float | None:
-    """Return the penalty's exponent when `progress` (0..1) is done: none during `warm_up`, then falling by a cosine."""
+    """Return the exponent of `undecided` when `progress` (0..1) is done: none in `warm_up`, then falling by a cosine."""
     if progress < warm_up:
         return None
     share = (progress - warm_up) / (1 - warm_up)
