@@ -64,8 +64,6 @@ def sample_layer(
     layer: Layer,
     inputs: Tensor,
     float_inputs: Tensor,
-    weight: Tensor,
-    bias: Tensor | None,
     *,
     count: int,
     batch: int,
@@ -74,12 +72,13 @@ def sample_layer(
     """Return about `count` sampled positions in chunks of `batch`.
 
     Args:
+        network: with the float weights, which make the targets.
         inputs: what the layer reads in the quantized network, [N, ...].
-        float_inputs: what it reads in the float network; float `weight` and `bias` make the targets from them.
+        float_inputs: what it reads in the float network.
     """
     window = _window(network, layer)
     inputs, float_inputs = _as_images(layer, inputs), _as_images(layer, float_inputs)
-    matrix = as_matrices(weight, layer)
+    matrix = as_matrices(network.weights[layer.weight], layer)
     height, width = window.output_size(window.pad(inputs[:1]))
     count = min(count, _MEMORY // (4 * matrix.shape[0] * matrix.shape[2]))
     each = max(1, min(height * width, round(count / len(inputs))))
@@ -95,8 +94,8 @@ def sample_layer(
         sampled[:, :, where] = _patches(inputs[chosen], positions, window, width, layer.groups)
         patches = _patches(float_inputs[chosen], positions, window, width, layer.groups)
         targets[:, :, where] = matrix @ patches
-    if bias is not None:
-        targets += bias.reshape(layer.groups, -1, 1)
+    if layer.bias:
+        targets += network.weights[layer.bias].reshape(layer.groups, -1, 1)
     return Samples(
         [chunk.contiguous() for chunk in sampled.split(batch, 2)],
         [chunk.contiguous() for chunk in targets.split(batch, 2)],

@@ -17,11 +17,12 @@ import torch
 from torch import Tensor
 
 from model_compression.errors import QuantizationError
-from model_compression.quantization.graph import QuantizedNetwork
+from model_compression.quantization.graph import QUANTIZE, QuantizedNetwork
 from model_compression.quantization.layer_samples import can_sample, sample_layer
 from model_compression.quantization.problems import BlockProblem, LayerProblem, Problem
+from model_compression.quantization.quantizer import FakeQuantizer
 from model_compression.quantization.rounding import AdaQuant, AdaRound, beta_at, undecided
-from model_compression.quantization.units import Unit, block_units, layer_units, sections
+from model_compression.quantization.units import Unit, block_units, layer_units, sections, steps_between
 from zoo.errors import unknown_name
 from zoo.weights import WeightsError
 from zoo.weights.files import read_tensors, save_tensors
@@ -204,9 +205,8 @@ class _Engine:
         float_inputs = self.float_values.get([unit.start])[unit.start]
         if not self.method.blocks and can_sample(self.network, unit.layers[0], inputs):
             layer = unit.layers[0]
-            floats = self.float_network.weights
             samples = sample_layer(
-                self.network, layer, inputs, float_inputs, floats[layer.weight], floats[layer.bias] if layer.bias else None,
+                self.float_network, layer, inputs, float_inputs,
                 count=self.config.samples, batch=self.config.batch, generator=self.generator,
             )  # fmt: skip
             return LayerProblem(self.network, layer, samples)
@@ -295,17 +295,15 @@ class _Values:
         return {name: self.known[name] for name in wanted}
 
 
-def _own_activation_quantizers(network: QuantizedNetwork, unit: Unit) -> list:
-    """Return the activation quantizers that work inside the unit alone."""
-    from model_compression.quantization.units import steps_between
-
+def _own_activation_quantizers(network: QuantizedNetwork, unit: Unit) -> list[FakeQuantizer]:
+    """Return the activation quantizers that work before the unit's end and nowhere outside it."""
     inside = {step.outputs for step in steps_between(network, unit.start, unit.end)}
-    uses: dict[str, bool] = {}
+    own: dict[str, bool] = {}
     for step in network.steps:
-        if step.quantizer and not step.inputs[0] == unit.end:
-            uses[step.quantizer] = uses.get(step.quantizer, True) and step.outputs in inside
-    own = [key for key, within in uses.items() if within]
-    return [network.quantizers[key] for key in own]
+        if step.operator == QUANTIZE:
+            within = step.outputs in inside and unit.end not in step.outputs
+            own[step.quantizer] = own.get(step.quantizer, True) and within
+    return [network.quantizers[key] for key, within in own.items() if within]
 
 
 def _cost(network: QuantizedNetwork, unit: Unit) -> float:

@@ -85,7 +85,7 @@ class _Undecided(torch.autograd.Function):
 
 
 def beta_at(progress: float, *, warm_up: float = 0.2, start: float = 20.0, end: float = 2.0) -> float | None:
-    """Return the exponent of `undecided` when `progress` (0..1) is done: none in `warm_up`, then falling by a cosine."""
+    """Return the exponent of `undecided` when `progress` (0..1) is done: none in `warm_up`, then it falls."""
     if progress < warm_up:
         return None
     share = (progress - warm_up) / (1 - warm_up)

@@ -67,10 +67,6 @@ class Section:
     end: str
 
     @property
-    def names(self) -> set[str]:
-        return {step.name for step in self.steps}
-
-    @property
     def branches(self) -> bool:
         return len(self.steps) > 1
 
