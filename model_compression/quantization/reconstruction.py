@@ -131,6 +131,8 @@ def reconstruct(
         raise unknown_name("reconstruction method", method, METHODS)
     if not len(images):
         raise QuantizationError("reconstruction learns from images; give at least one")
+    if images.ndim == 4:  # twice as fast on CPUs
+        images = images.contiguous(memory_format=torch.channels_last)
     config, recipe = config or ReconstructionConfig(), METHODS[method]
     units = (block_units if recipe.blocks else layer_units)(network)
     engine = _Engine(network, images, recipe, config)
@@ -165,11 +167,12 @@ class _Engine:
         cuts = {section.end for section in sections(network)}
         self.quantized_values = _Values(network, images, cuts)
         self.float_values = _Values(self.float_network, images, cuts)
-        self.generator = torch.Generator().manual_seed(config.seed)
+        self.generator = torch.Generator()
 
     def learn(self, unit: Unit, report: UnitReport, seconds: float | None) -> UnitReport:
         """Learn one unit; return `report` filled in."""
         started = time.monotonic()
+        self.generator.manual_seed(self.config.seed + report.number)  # so that a resumed run goes on as it would have
         problem = self._problem(unit)
         nearest = problem.error()
         if nearest > 0:

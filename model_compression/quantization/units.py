@@ -40,9 +40,8 @@ def block_units(network: QuantizedNetwork) -> list[Unit]:
     units, layers, branched = [], [], False
     start = end = network.input
     for section in sections(network):
-        found = [
-            layer for layer in network.layers if layer.name in section.names and layer.weight in network.quantizers
-        ]
+        names = {step.name for step in section.steps}
+        found = [layer for layer in network.layers if layer.name in names and layer.weight in network.quantizers]
         if found and layers and (branched or section.branches or len(layers) >= _CHAIN or _is_linear(layers[-1])):
             units.append(Unit(tuple(layers), start, end))
             layers, start = [], end
