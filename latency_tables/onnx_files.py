@@ -44,13 +44,19 @@ def export_onnx(module: nn.Module, input_shape: tuple[int, int, int, int], path:
 
 
 def quantize_onnx(
-    float_path: Path, path: Path, calibration: Sequence[np.ndarray], *, reduce_range: bool | None = None
+    float_path: Path,
+    path: Path,
+    calibration: Sequence[np.ndarray],
+    *,
+    reduce_range: bool | None = None,
+    excluded: Sequence[str] = (),
 ) -> None:
     """Write the int8 form of `float_path` as QDQ: unsigned activations, signed weights per channel; atomic.
 
     Args:
         calibration: input batches (N, C, H, W) float32, whose value ranges become the activations' ranges.
         reduce_range: 7-bit weights. None = where the processor lacks VNNI, whose 16-bit sums would saturate.
+        excluded: names of nodes that stay float.
     """
     from onnxruntime.quantization import CalibrationMethod, QuantFormat, QuantType, quantize_static
     from onnxruntime.quantization.shape_inference import quant_pre_process
@@ -71,6 +77,7 @@ def quantize_onnx(
                 per_channel=True,
                 reduce_range=not has_vnni() if reduce_range is None else reduce_range,
                 calibrate_method=CalibrationMethod.MinMax,
+                nodes_to_exclude=list(excluded),
             )
         partial.replace(path)
     finally:

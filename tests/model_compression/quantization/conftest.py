@@ -1,0 +1,85 @@
+"""Networks with lively batch norms, as float and placed int8 files."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import onnxruntime
+import pytest
+import torch
+from torch import nn
+
+import zoo
+from latency_tables.onnx_files import export_onnx
+from model_compression.quantization.graph import QuantizedNetwork, read_network
+from model_compression.quantization.placement import place
+
+SIZE = 64
+
+
+@dataclass(frozen=True)
+class Placed:
+    """A network in two files, and images for it."""
+
+    float_path: Path
+    qdq_path: Path
+    images: np.ndarray
+
+    def read(self) -> QuantizedNetwork:
+        return read_network(self.qdq_path, self.float_path)
+
+
+def lively_network(name: str) -> nn.Module:
+    """Return a network whose batch norms and weights differ from channel to channel, as after training."""
+    torch.manual_seed(0)
+    network = zoo.create_model(name, num_classes=10).train()
+    for module in network.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            nn.init.uniform_(module.weight, 0.7, 1.3)
+            nn.init.normal_(module.bias, 0, 0.3)
+            module.momentum = 0.5
+        elif isinstance(module, nn.Linear):
+            nn.init.normal_(module.weight, 0, 0.1)
+    with torch.no_grad():
+        for _ in range(6):
+            network(torch.randn(4, 3, SIZE, SIZE))
+    network.eval()
+    return zoo.deploy(network) if isinstance(network, zoo.Network) else network
+
+
+@pytest.fixture(scope="session")
+def placed(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Placed]:
+    """Return the files of a network by its name, made once."""
+    made: dict[str, Placed] = {}
+
+    def make(name: str) -> Placed:
+        if name not in made:
+            folder = tmp_path_factory.mktemp("placed")
+            files = Placed(
+                folder / "float.onnx",
+                folder / "int8.onnx",
+                np.random.default_rng(0).standard_normal((8, 3, SIZE, SIZE), dtype=np.float32),
+            )
+            export_onnx(lively_network(name), (1, 3, SIZE, SIZE), files.float_path)
+            place(files.float_path, files.qdq_path, list(files.images[:4, None]))
+            made[name] = files
+        return made[name]
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def run_onnx() -> Callable[..., np.ndarray]:
+    """Return what onnxruntime computes with a file for images, one by one; optimized or as written."""
+
+    def run(path: Path, images: np.ndarray, *, optimized: bool = False) -> np.ndarray:
+        levels = onnxruntime.GraphOptimizationLevel
+        options = onnxruntime.SessionOptions()
+        options.graph_optimization_level = levels.ORT_ENABLE_ALL if optimized else levels.ORT_DISABLE_ALL
+        options.log_severity_level = 3
+        options.intra_op_num_threads = 1
+        session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+        return np.concatenate([session.run(None, {"input": image[None]})[0] for image in images])
+
+    return run
