@@ -27,9 +27,7 @@ def correct_biases(network: QuantizedNetwork, images: Tensor) -> dict[str, float
     if not len(images):
         raise QuantizationError("bias correction needs images")
     layers = {
-        layer.output: layer
-        for layer in network.layers
-        if layer.bias is not None and layer.weight in network.quantizers
+        layer.output: layer for layer in network.layers if layer.bias is not None and layer.weight in network.quantizers
     }
     with floating(network):
         wanted = channel_means(network, images)

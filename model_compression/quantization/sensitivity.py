@@ -13,6 +13,7 @@ from torch import Tensor
 from latency_tables.bench import Bench
 from latency_tables.node_names import module_path
 from model_compression.errors import QuantizationError
+from model_compression.quantization.calibration import floating
 from model_compression.quantization.graph import Layer, QuantizedNetwork
 
 _PROFILE_RUNS = 100
@@ -62,7 +63,7 @@ def sensitivities(
         zip(images.split(batch_size), labels.split(batch_size) if labels is not None else images, strict=False)
     )
     done = 0
-    with _only_float(network):
+    with floating(network):
         for batch, truth in batches:
             inputs = [layer.input for layer in network.layers]
             known = network.values({*inputs, network.output}, {network.input: batch})
@@ -113,22 +114,9 @@ def _divergences(expected: Tensor, scores: Tensor) -> Tensor:
 
 
 @contextlib.contextmanager
-def _only_float(network: QuantizedNetwork) -> Iterator[None]:
-    """Switch all quantizers off, and back to what they were."""
-    before = {key: network.quantizers[key].enabled for key in network.quantizers}
-    network.quantize_weights(False)
-    network.quantize_activations(False)
-    try:
-        yield
-    finally:
-        for key, enabled in before.items():
-            network.quantizers[key].enabled = enabled
-
-
-@contextlib.contextmanager
 def _quantized(network: QuantizedNetwork, layer: Layer) -> Iterator[Callable[[Tensor], Tensor]]:
     """Quantize the weights and the bias of one layer; gives what quantizes the value that it reads."""
-    keys = [key for key in (layer.weight, network.quantizer_of(layer.input)) if key in network.quantizers]
+    keys = [key for key in (layer.weight, network.quantizer_of(layer.input)) if key and key in network.quantizers]
     for key in keys:
         network.quantizers[key].enabled = True
     try:
