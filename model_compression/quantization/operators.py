@@ -79,7 +79,7 @@ def _conv(x, weight, bias=None, *, strides=1, pads=None, dilations=1, group=1, a
 
 
 @_operator("Gemm")
-def _gemm(a, b, c=None, *, alpha=1.0, beta=1.0, transA=0, transB=0) -> Tensor:  # noqa: N803
+def _gemm(a, b, c=None, *, alpha=1.0, beta=1.0, transA=0, transB=0) -> Tensor:
     a, b = a.T if transA else a, b if transB else b.T
     if alpha == beta == 1:
         return F.linear(a, b, c)

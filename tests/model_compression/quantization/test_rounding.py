@@ -66,7 +66,7 @@ def test_adaround_converges_to_the_best_of_all_roundings():
         beta = beta_at(iteration / 1500)
         loss = error(rounding()) / error(weight.round())
         if beta:
-            loss = loss + undecided(rounding.up(), beta)
+            loss = loss + 10 * undecided(rounding.up(), beta)
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
