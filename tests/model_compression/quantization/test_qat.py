@@ -1,4 +1,3 @@
-import copy
 import math
 
 import numpy as np
@@ -83,11 +82,32 @@ def test_the_first_scale_is_the_papers():
     assert lsq_scale(values, grid, axis=0).tolist() == pytest.approx([4 / math.sqrt(7), 1 / math.sqrt(7)])
 
 
+class _Digits(torch.nn.Module):
+    """Two strided convolutions and a separable one with a residual connection, with batch norm."""
+
+    def __init__(self):
+        super().__init__()
+
+        def conv(*args, **settings):
+            return [torch.nn.Conv2d(*args, bias=False, **settings), torch.nn.BatchNorm2d(args[1])]
+
+        relu6 = torch.nn.ReLU6
+        self.stem = torch.nn.Sequential(*conv(1, 16, 3, 2, padding=1), relu6(), *conv(16, 32, 3, 2, padding=1), relu6())
+        self.block = torch.nn.Sequential(*conv(32, 32, 3, padding=1, groups=32), relu6(), *conv(32, 32, 1))
+        self.head = torch.nn.Sequential(torch.nn.AdaptiveAvgPool2d(1), torch.nn.Flatten(), torch.nn.Linear(32, 10))
+
+    def forward(self, images):
+        images = self.stem(images)
+        return self.head(images + self.block(images))
+
+
 @pytest.fixture(scope="module")
-def trained(digits, small_module, tmp_path_factory):
+def trained(digits, tmp_path_factory):
     """A float file of a small network that knows the digits."""
-    network = copy.deepcopy(small_module)
-    train(network, digits, TrainConfig(epochs=4, lr=0.05), resolution=16)
+    torch.manual_seed(0)
+    network = _Digits()
+    train(network, digits, TrainConfig(epochs=6), resolution=16)
+    assert accuracy(network, digits.val, digits, 16) > 0.85
     path = tmp_path_factory.mktemp("qat") / "float.onnx"
     export_onnx(network, (1, 1, 16, 16), path)
     return path
@@ -101,8 +121,7 @@ def test_training_recovers_what_two_bits_lost_and_the_file_holds_it(scales, trai
     history = train_quantized(quantized, digits, QatConfig(epochs=3, lr=4e-3, scales=scales), resolution=16)
     after = accuracy(quantized, digits.val, digits, 16)
     assert history[-1].loss < history[0].loss
-    print(before, after)
-    assert after > before + 0.1
+    assert after > max(before + 0.1, 0.7)
     assert not any(p.requires_grad for p in quantized.parameters())
     write_network(quantized, path, tmp_path / "trained.onnx")
     model = onnx.load(tmp_path / "trained.onnx")
