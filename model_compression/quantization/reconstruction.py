@@ -174,21 +174,23 @@ class _Engine:
         started = time.monotonic()
         self.generator.manual_seed(self.config.seed + report.number)  # so that a resumed run goes on as it would have
         problem = self._problem(unit)
-        learned = nearest = problem.error()
-        if nearest > 0:
-            start = problem.correct_bias(nearest)
-            roundings, scales = self._start(unit), self._scales(unit)
-            before = [scale.detach().clone() for scale in scales]
+        nearest = problem.error()
+        learned = start = problem.correct_bias(nearest)
+        roundings, scales = self._start(unit), self._scales(unit)
+        before = [scale.detach().clone() for scale in scales]
+        if start > 0:
             spent = time.monotonic() - started
             self._optimize(problem, roundings, scales, start, None if seconds is None else max(0, seconds - spent))
             for rounding in roundings.values():
                 rounding.hard = True
             learned = problem.error()
-            if learned >= start:
+            if not learned < start:  # worse, or NaN
                 self._forget(roundings, scales, before)
                 learned = start
-            self._bake(roundings, scales)
-            learned = problem.correct_bias(learned)
+        else:
+            self._forget(roundings, scales, before)
+        self._bake(roundings, scales)
+        learned = problem.correct_bias(learned)
         size = problem.size()
         return replace(
             report, nearest=nearest / size, learned=learned / size, seconds=round(time.monotonic() - started, 3)
