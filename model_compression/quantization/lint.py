@@ -1,4 +1,4 @@
-"""Which parts of a quantized file onnxruntime computes in float all the same, read off the graph that it really runs."""
+"""Which parts of a quantized file onnxruntime computes in float all the same, read off the graph that it makes of it."""
 
 import re
 import tempfile
@@ -52,17 +52,18 @@ def float_operators(qdq_path: Path) -> list[Finding]:
         floats.update(node.output)
         if node.op_type not in _MOVES_DATA:
             name = _ADDED.sub("", node.name)
-            why = _why(written.get(name), quantized, requantized)
+            why = _why(written.get(name, node), quantized, requantized)
             findings.append(Finding(name or node.output[0], node.op_type, why))
     return findings
 
 
 def optimized_graph(path: Path) -> ModelProto:
-    """Return the graph that onnxruntime runs on this processor's CPU for a file, its nodes in order of execution."""
+    """Return what onnxruntime makes of a file on the CPU, before it turns to the layout of memory and to names anew."""
     import onnxruntime
 
     with tempfile.TemporaryDirectory() as folder:
         options = onnxruntime.SessionOptions()
+        options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_EXTENDED
         options.optimized_model_filepath = str(Path(folder) / "optimized.onnx")
         options.log_severity_level = 3
         try:
@@ -72,8 +73,8 @@ def optimized_graph(path: Path) -> ModelProto:
         return load_onnx(Path(folder) / "optimized.onnx")
 
 
-def _why(node: NodeProto | None, quantized: set[str], requantized: set[str]) -> str:
-    if node is None:
+def _why(node: NodeProto, quantized: set[str], requantized: set[str]) -> str:
+    if node.domain:
         return ""
     if node.op_type not in _FUSED:
         return f"onnxruntime has no int8 {node.op_type}"
