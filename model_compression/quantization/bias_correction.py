@@ -27,9 +27,7 @@ def correct_biases(network: QuantizedNetwork, images: Tensor) -> dict[str, float
     if not len(images):
         raise QuantizationError("bias correction needs images")
     layers = {
-        layer.output: layer
-        for layer in network.layers
-        if layer.bias is not None and layer.weight in network.quantizers
+        layer.output: layer for layer in network.layers if layer.bias is not None and layer.weight in network.quantizers
     }
     with floating(network):
         wanted = channel_means(network, images)
@@ -41,7 +39,7 @@ def correct_biases(network: QuantizedNetwork, images: Tensor) -> dict[str, float
         layer = layers[value]
         shift = wanted[layer.name] - _mean(result, layer)
         before = network.constant(layer.bias)
-        network.weights[layer.bias] += shift
+        network.weights[layer.bias].copy_(before + shift)
         shifts[layer.name] = float(shift.abs().max())
         moved = network.constant(layer.bias) - before  # which is rounded, unlike the shift
         return result + moved.reshape([-1, *[1] * (result.ndim - 2)] if layer.kind == "conv" else [-1])

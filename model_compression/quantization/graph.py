@@ -1,9 +1,7 @@
 """A quantized ONNX file as a torch module with float weights, to be changed and written back.
 
-    network = read_network(qdq_path, float_path)
-    scores = network(images)                 # what onnxruntime computes with qdq_path
-    network.quantize_weights(False); network.quantize_activations(False)
-    scores = network(images)                 # what it computes with float_path
+read_network(qdq_path, float_path) computes what onnxruntime computes with the one file, and, after
+quantize_weights(False) and quantize_activations(False), what it computes with the other.
 """
 
 from collections.abc import Callable, Collection, Mapping

@@ -24,7 +24,9 @@ def test_excluded_layers_stay_float(placed, run_onnx, tmp_path):
 def test_a_node_that_is_not_there_cannot_be_excluded(placed, tmp_path):
     files = placed("timm/resnet18")
     with pytest.raises(QuantizationError, match="'conv9'"):
-        place(files.float_path, tmp_path / "q.onnx", list(files.images[:1, None]), PlacementOptions(excluded=("conv9",)))
+        place(
+            files.float_path, tmp_path / "q.onnx", list(files.images[:1, None]), PlacementOptions(excluded=("conv9",))
+        )
 
 
 @pytest.mark.parametrize("bits", [4, 7, 8])
