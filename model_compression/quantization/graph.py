@@ -1,12 +1,10 @@
 """A quantized ONNX file as a torch module with float weights, to be changed and written back.
 
-    network = read_network(qdq_path, float_path)
-    scores = network(images)                 # what onnxruntime computes with qdq_path
-    network.quantize_weights(False); network.quantize_activations(False)
-    scores = network(images)                 # what it computes with float_path
+read_network(qdq_path, float_path) computes what onnxruntime computes with the one file, and, after
+quantize_weights(False) and quantize_activations(False), what it computes with the other.
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -110,13 +108,23 @@ class QuantizedNetwork(nn.Module):
         """Return scores [N, classes] of images [N, C, H, W]."""
         return self.values([self.output], {self.input: images})[self.output]
 
-    def values(self, wanted: Collection[str], inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """Return the `wanted` values, computing no more than they need from the `inputs`, which may be any values."""
+    def values(
+        self,
+        wanted: Collection[str],
+        inputs: Mapping[str, Tensor],
+        *,
+        after: Callable[[str, Tensor], Tensor] | None = None,
+    ) -> dict[str, Tensor]:
+        """Return the `wanted` values, computing no more than they need from the `inputs`, which may be any values.
+
+        `after` is called with the name and result of each value that is computed, and returns what to go on with.
+        """
         steps = self._steps_to(wanted, inputs)
         last_use = {name: position for position, step in enumerate(steps) for name in self._reads(step)}
         found = dict(inputs)
         for position, step in enumerate(steps):
-            found.update(zip(step.outputs, self._run(step, found), strict=True))
+            results = dict(zip(step.outputs, self._run(step, found), strict=True))
+            found |= {name: after(name, result) for name, result in results.items()} if after else results
             for name in self._reads(step):
                 if last_use[name] == position and name not in wanted:
                     found.pop(name, None)

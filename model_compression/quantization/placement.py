@@ -10,6 +10,7 @@ from torch import Tensor
 
 from latency_tables.machine import has_vnni
 from latency_tables.onnx_files import quantize_onnx
+from model_compression.errors import QuantizationError
 from model_compression.quantization.affine import Grid
 from model_compression.quantization.graph import Layer, QuantizedNetwork, read_network
 from model_compression.quantization.write_back import write_network
@@ -41,6 +42,8 @@ def place(
     bits = options.weight_bits or (8 if has_vnni() else 7)
     quantize_onnx(float_path, qdq_path, calibration, reduce_range=False, excluded=options.excluded)
     network = read_network(qdq_path, float_path)
+    if unknown := set(options.excluded) - {step.name for step in network.steps}:
+        raise QuantizationError(f"no node is called {min(unknown)!r}, and so it cannot be left in float")
     set_weight_bits(network, bits)
     write_network(network, qdq_path, qdq_path)
     return network

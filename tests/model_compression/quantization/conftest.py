@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import onnx
 import onnxruntime
 import pytest
 import torch
@@ -15,7 +16,7 @@ from latency_tables.onnx_files import export_onnx
 from model_compression.quantization.graph import QuantizedNetwork, read_network
 from model_compression.quantization.placement import PlacementOptions, place
 
-SIZE = 64
+SIZE = 32
 
 
 @dataclass(frozen=True)
@@ -128,3 +129,20 @@ def small_module():
 def residual(quantize, small_module):
     """The residual network with 4-bit weights, and its file."""
     return quantize(small_module, (1, 1, 12, 12))
+
+
+@pytest.fixture(scope="session")
+def onnx_values() -> Callable[..., dict[str, np.ndarray]]:
+    """Return what onnxruntime computes inside a file, as written, for one image: values by name."""
+
+    def run(path: Path, image: np.ndarray, names: list[str]) -> dict[str, np.ndarray]:
+        model = onnx.load(path)
+        model.graph.output.extend(onnx.helper.make_empty_tensor_value_info(name) for name in names)
+        options = onnxruntime.SessionOptions()
+        options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+        options.log_severity_level = 3
+        session = onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
+        outputs = [output.name for output in session.get_outputs()]
+        return dict(zip(outputs, session.run(None, {"input": image}), strict=True))
+
+    return run

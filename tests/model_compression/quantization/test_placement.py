@@ -1,42 +1,16 @@
-"""The placed file runs at full int8 speed: its convolutions are fused by onnxruntime."""
+"""Quantizers stand where onnxruntime puts them, on the bits that were asked for."""
 
 import numpy as np
 import onnx
-import onnxruntime
 import pytest
 import torch
 
+from model_compression.errors import QuantizationError
 from model_compression.quantization.placement import PlacementOptions, place, set_weight_range
 
 
-def fused_operators(path, folder):
-    options = onnxruntime.SessionOptions()
-    options.optimized_model_filepath = str(folder / "optimized.onnx")
-    options.log_severity_level = 3
-    onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
-    return [node.op_type for node in onnx.load(folder / "optimized.onnx").graph.node]
-
-
-@pytest.mark.parametrize(
-    "name",
-    [
-        "mobilenetv2_100",
-        "efficientnet_lite0",
-        "timm/resnet18",
-        "mobilenetv3_small_100",
-        "shufflenet_v2_x1_0",
-        "ghostnet_100",
-    ],
-)
-def test_every_convolution_is_fused(name, placed, tmp_path):
-    files = placed(name)
-    operators = fused_operators(files.qdq_path, tmp_path)
-    assert operators.count("QLinearConv") == sum(layer.kind == "conv" for layer in files.read().layers)
-    assert not {"Conv", "FusedConv", "NhwcFusedConv"}.intersection(operators)
-
-
 def test_excluded_layers_stay_float(placed, run_onnx, tmp_path):
-    files = placed("mobilenetv2_100")
+    files = placed("mobilenetv2_035")
     name = files.read().layers[4].name
     path = tmp_path / "mixed.onnx"
     network = place(files.float_path, path, list(files.images[:4, None]), PlacementOptions(excluded=(name,)))
@@ -44,8 +18,15 @@ def test_excluded_layers_stay_float(placed, run_onnx, tmp_path):
     assert excluded.weight not in network.quantizers and len(network.layers) == 53
     with torch.no_grad():
         scores = network(torch.from_numpy(files.images)).numpy()
-    step = network.quantizers[network.quantizer_of(network.output)].scale.item()
-    assert np.abs(scores - run_onnx(path, files.images)).mean() < 0.3 * step
+    assert np.abs(scores - run_onnx(path, files.images)).mean() < 0.05 * scores.std()
+
+
+def test_a_node_that_is_not_there_cannot_be_excluded(placed, tmp_path):
+    files = placed("timm/resnet18")
+    with pytest.raises(QuantizationError, match="'conv9'"):
+        place(
+            files.float_path, tmp_path / "q.onnx", list(files.images[:1, None]), PlacementOptions(excluded=("conv9",))
+        )
 
 
 @pytest.mark.parametrize("bits", [4, 7, 8])
