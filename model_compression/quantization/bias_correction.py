@@ -38,9 +38,11 @@ def correct_biases(network: QuantizedNetwork, images: Tensor) -> dict[str, float
             return result
         layer = layers[value]
         shift = wanted[layer.name] - _mean(result, layer)
-        network.weights[layer.bias] += shift
+        before = network.constant(layer.bias)
+        network.weights[layer.bias].copy_(before + shift)
         shifts[layer.name] = float(shift.abs().max())
-        return result + shift.reshape([-1, *[1] * (result.ndim - 2)] if layer.kind == "conv" else [-1])
+        moved = network.constant(layer.bias) - before  # which is rounded, unlike the shift
+        return result + moved.reshape([-1, *[1] * (result.ndim - 2)] if layer.kind == "conv" else [-1])
 
     with torch.no_grad():
         network.values([network.output], {network.input: images}, after=correct)

@@ -1,9 +1,7 @@
 """A quantized ONNX file as a torch module with float weights, to be changed and written back.
 
-network = read_network(qdq_path, float_path)
-scores = network(images)                 # what onnxruntime computes with qdq_path
-network.quantize_weights(False); network.quantize_activations(False)
-scores = network(images)                 # what it computes with float_path
+read_network(qdq_path, float_path) computes what onnxruntime computes with the one file, and, after
+quantize_weights(False) and quantize_activations(False), what it computes with the other.
 """
 
 from collections.abc import Callable, Collection, Mapping
@@ -261,9 +259,9 @@ class _Reader:
         quantized = self.qdq.constant(node, 2) if len(node.input) > 2 else None
         if quantized and self.qdq.constants[quantized.integers].dtype == np.int32:
             activation = self.network.quantizer_of(step.inputs[0])
-            # a layer that stayed float may read a bias that it shares with another
-            if activation is not None and step.inputs[1] in self.network.quantizers:
-                self.network.bias_scales[step.inputs[2]] = activation, step.inputs[1]
+            if activation is None:
+                raise QuantizationError(f"node {step.name!r} has an int32 bias, but reads a float value")
+            self.network.bias_scales[step.inputs[2]] = activation, step.inputs[1]
 
     def _quantize(self, value: str) -> None:
         """Add the quantizer of a value, if it has one."""

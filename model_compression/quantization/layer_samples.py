@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -143,7 +144,7 @@ def _patches(images: Tensor, positions: Tensor, window: _Window, width: int, gro
 def _activation(network: QuantizedNetwork, layer: Layer) -> Callable[[Tensor], Tensor]:
     steps = activations_after(network, layer)
 
-    def activate(values: Tensor) -> Tensor:
+    def activate(values: Any) -> Tensor:
         for step in steps:
             values = get_operator(step.operator, step.name)(values, *step.inputs[1:], **step.attributes)
         return values

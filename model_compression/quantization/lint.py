@@ -1,4 +1,4 @@
-"""Which parts of a quantized file onnxruntime computes in float all the same, read off the graph that it really runs."""
+"""Which parts of a quantized file onnxruntime computes in float all the same, read off the graph it makes of it."""
 
 import re
 import tempfile
@@ -39,30 +39,36 @@ def float_operators(qdq_path: Path) -> list[Finding]:
     quantized = {node.output[0] for node in model.graph.node if node.op_type == DEQUANTIZE}
     requantized = {node.input[0] for node in model.graph.node if node.op_type == QUANTIZE}
     written = {node.name: node for node in model.graph.node if node.name}
-    constants = {tensor.name for tensor in optimized.graph.initializer}
-    floats = {value.name for value in optimized.graph.input}
+    floats = _float_values(optimized)
     findings = []
     for node in optimized.graph.node:
-        if node.op_type == DEQUANTIZE:
-            floats.update(node.output)
-            continue
-        reads = [name for name in node.input if name and name not in constants]
-        if node.op_type == QUANTIZE or not floats.intersection(reads):
-            continue
-        floats.update(node.output)
-        if node.op_type not in _MOVES_DATA:
+        if node.op_type not in (*_MOVES_DATA, QUANTIZE, DEQUANTIZE) and floats.intersection(node.input):
             name = _ADDED.sub("", node.name)
-            why = _why(written.get(name), quantized, requantized)
+            why = _why(written.get(name, node), quantized, requantized)
             findings.append(Finding(name or node.output[0], node.op_type, why))
     return findings
 
 
+def _float_values(model: ModelProto) -> set[str]:
+    """Return the names of the values that are float; onnxruntime writes nodes in no promised order."""
+    weights = {tensor.name for tensor in model.graph.initializer}
+    floats, before = {value.name for value in model.graph.input}, -1
+    while len(floats) != before:
+        before = len(floats)
+        for node in model.graph.node:
+            is_float = node.op_type == DEQUANTIZE or (node.op_type != QUANTIZE and floats.intersection(node.input))
+            if is_float and node.input[0] not in weights:
+                floats.update(node.output)
+    return floats
+
+
 def optimized_graph(path: Path) -> ModelProto:
-    """Return the graph that onnxruntime runs on this processor's CPU for a file, its nodes in order of execution."""
+    """Return what onnxruntime makes of a file on the CPU, before it turns to the layout of memory and to names anew."""
     import onnxruntime
 
     with tempfile.TemporaryDirectory() as folder:
         options = onnxruntime.SessionOptions()
+        options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_EXTENDED
         options.optimized_model_filepath = str(Path(folder) / "optimized.onnx")
         options.log_severity_level = 3
         try:
@@ -72,8 +78,8 @@ def optimized_graph(path: Path) -> ModelProto:
         return load_onnx(Path(folder) / "optimized.onnx")
 
 
-def _why(node: NodeProto | None, quantized: set[str], requantized: set[str]) -> str:
-    if node is None:
+def _why(node: NodeProto, quantized: set[str], requantized: set[str]) -> str:
+    if node.domain:
         return ""
     if node.op_type not in _FUSED:
         return f"onnxruntime has no int8 {node.op_type}"

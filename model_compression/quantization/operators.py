@@ -1,7 +1,7 @@
 """ONNX operators as torch functions: what is needed to run a float file of the zoo in torch, with gradients.
 
 A function gets the node's inputs in order (tensors; whole numbers and scalars that are constant come as lists and
-numbers, inputs that are left out as None) and its attributes by name, as in the operator's ONNX description of opset 17.
+numbers, inputs that are left out as None) and its attributes by name, as ONNX describes the operator in opset 17.
 A new operator is one function here with `@_operator("Name")`. Files are exported for one image; all here work on any
 batch.
 """
@@ -79,7 +79,7 @@ def _conv(x, weight, bias=None, *, strides=1, pads=None, dilations=1, group=1, a
 
 
 @_operator("Gemm")
-def _gemm(a, b, c=None, *, alpha=1.0, beta=1.0, transA=0, transB=0) -> Tensor:  # noqa: N803
+def _gemm(a, b, c=None, *, alpha=1.0, beta=1.0, transA=0, transB=0) -> Tensor:
     a, b = a.T if transA else a, b if transB else b.T
     if alpha == beta == 1:
         return F.linear(a, b, c)

@@ -92,7 +92,7 @@ class LayerProblem(Problem):
 
 
 class BlockProblem(Problem):
-    """|z - z~|^2 of a block's result z, each value weighed by the Fisher information if a float network is given.
+    """|z - z~|^2 of a block's result z, each value weighed by the Fisher information if wanted.
 
     BRECQ's equation 10 (arXiv:2102.05426): the squared gradient of the divergence of the network's scores stands in
     for the Hessian. With `drop`, random activations stay float (QDrop, arXiv:2203.05740, equation 7), at the start
@@ -107,7 +107,8 @@ class BlockProblem(Problem):
         float_inputs: Tensor,
         targets: Tensor,
         *,
-        float_network: QuantizedNetwork | None,
+        float_network: QuantizedNetwork,
+        fisher: bool,
         drop: float,
         batch: int,
         generator: torch.Generator,
@@ -117,7 +118,8 @@ class BlockProblem(Problem):
         steps = [step for step in steps_between(network, unit.start, unit.end) if step.operator == QUANTIZE]
         self.inside = {step.quantizer for step in steps if step.outputs[0] != unit.end}
         self.at_end = {step.quantizer for step in steps if step.outputs[0] == unit.end} - self.inside
-        self.importance = None if float_network is None else self._importance(float_network)
+        self.float_network = float_network
+        self.importance = self._importance() if fisher else None
 
     def _outputs(self, inputs: Tensor, drop: float = 0.0) -> Tensor:
         with _dropping(
@@ -131,21 +133,22 @@ class BlockProblem(Problem):
             squares = squares * self.importance[chosen]
         return squares.sum() / len(chosen)
 
-    def _importance(self, float_network: QuantizedNetwork) -> Tensor:
+    def _importance(self) -> Tensor:
         """Return the squared gradient of KL(float scores || scores with this block quantized), its mean made 1."""
         found = []
         for chosen in torch.arange(len(self.inputs)).split(self.batch):
             with torch.no_grad():
                 outputs = self._outputs(self.inputs[chosen])
-                target = self._scores(float_network, self.targets[chosen])
+                target = self._scores(self.targets[chosen])
             outputs.requires_grad_(True)
-            divergence = F.kl_div(self._scores(float_network, outputs), target, reduction="sum", log_target=True)
+            divergence = F.kl_div(self._scores(outputs), target, reduction="sum", log_target=True)
             found.append(torch.autograd.grad(divergence, outputs)[0].square())
         importance = torch.cat(found)
         return importance / importance.mean().clamp(min=1e-30)
 
-    def _scores(self, float_network: QuantizedNetwork, outputs: Tensor) -> Tensor:
-        scores = float_network.values([float_network.output], {self.unit.end: outputs})[float_network.output]
+    def _scores(self, outputs: Tensor) -> Tensor:
+        network = self.float_network
+        scores = network.values([network.output], {self.unit.end: outputs})[network.output]
         return F.log_softmax(scores, dim=1)
 
     def loss(self) -> Tensor:
@@ -166,6 +169,30 @@ class BlockProblem(Problem):
         everything = torch.arange(len(self.inputs)).split(self.batch)
         zeros = (float(self._weigh(torch.zeros_like(self.targets[p]), p)) * len(p) for p in everything)
         return max(sum(zeros) / len(self.inputs), 1e-30)
+
+    @torch.no_grad()
+    def correct_bias(self, error: float) -> float:
+        for layer in self.unit.layers:
+            if not layer.bias:
+                continue
+            bias = self.network.weights[layer.bias]
+            before = bias.detach().clone()
+            wanted = self._channel_means(self.float_network, layer, self.float_inputs)
+            bias += wanted - self._channel_means(self.network, layer, self.inputs)
+            after = self.error()
+            if after < error:
+                error = after
+            else:
+                bias.copy_(before)
+        return error
+
+    def _channel_means(self, network: QuantizedNetwork, layer: Layer, inputs: Tensor) -> Tensor:
+        total: Tensor | int = 0
+        for part in inputs.split(self.batch):
+            outputs = network.values([layer.output], {self.unit.start: part})[layer.output]
+            channels_first = outputs.movedim(1 if layer.kind == "conv" else -1, 0).flatten(1)
+            total = total + channels_first.mean(1) * len(part)
+        return total / len(inputs)
 
 
 @contextmanager

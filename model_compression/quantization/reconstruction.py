@@ -78,7 +78,7 @@ class ReconstructionConfig:
     block_batch: int = 32
     lr: float = 1e-2
     scale_lr: float = 1e-3
-    penalty: float = 1.0
+    penalty: float = 10.0
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -175,29 +175,22 @@ class _Engine:
         self.generator.manual_seed(self.config.seed + report.number)  # so that a resumed run goes on as it would have
         problem = self._problem(unit)
         nearest = problem.error()
-        if nearest > 0:
-            roundings = self._start(unit)
-            scales = self._scales(unit)
-            before = {id(scale): scale.detach().clone() for scale in scales}
+        learned = start = problem.correct_bias(nearest)
+        roundings, scales = self._start(unit), self._scales(unit)
+        before = [scale.detach().clone() for scale in scales]
+        if start > 0:
             spent = time.monotonic() - started
-            self._optimize(problem, roundings, scales, nearest, None if seconds is None else max(0, seconds - spent))
+            self._optimize(problem, roundings, scales, start, None if seconds is None else max(0, seconds - spent))
             for rounding in roundings.values():
                 rounding.hard = True
-            with torch.no_grad():
-                learned = problem.error()
-                if learned < nearest:
-                    baked = {key: self.network.quantizers[key](self.network.weights[key]) for key in roundings}
-                    for key, weight in baked.items():
-                        self.network.weights[key].copy_(weight)
-                else:
-                    learned = nearest
-                    for scale in scales:
-                        scale.copy_(before[id(scale)])
-            for scale in scales:
-                scale.requires_grad_(False)
-            for key in roundings:
-                self.network.quantizers[key].rounding = None
-        learned = problem.correct_bias(learned if nearest > 0 else nearest)
+            learned = problem.error()
+            if not learned < start:  # worse, or NaN
+                self._forget(roundings, scales, before)
+                learned = start
+        else:
+            self._forget(roundings, scales, before)
+        self._bake(roundings, scales)
+        learned = problem.correct_bias(learned)
         size = problem.size()
         return replace(
             report, nearest=nearest / size, learned=learned / size, seconds=round(time.monotonic() - started, 3)
@@ -216,8 +209,8 @@ class _Engine:
         targets = self.float_values.get([unit.end])[unit.end]
         return BlockProblem(
             self.network, unit, inputs, float_inputs, targets,
-            float_network=self.float_network if self.method.fisher else None,
-            drop=self.method.drop, batch=self.config.block_batch, generator=self.generator,
+            float_network=self.float_network, fisher=self.method.fisher, drop=self.method.drop,
+            batch=self.config.block_batch, generator=self.generator,
         )  # fmt: skip
 
     def _start(self, unit: Unit) -> dict[str, AdaRound | AdaQuant]:
@@ -241,6 +234,23 @@ class _Engine:
         for scale in scales:
             scale.requires_grad_(True)
         return scales
+
+    @torch.no_grad()
+    def _forget(self, roundings: Collection[str], scales: list[Tensor], before: list[Tensor]) -> None:
+        """Go back to rounding to nearest, where learning did not help."""
+        for key in roundings:
+            self.network.quantizers[key].rounding = None
+        for scale, old in zip(scales, before, strict=True):
+            scale.copy_(old)
+
+    @torch.no_grad()
+    def _bake(self, roundings: Collection[str], scales: list[Tensor]) -> None:
+        """Make the weights what they are rounded to, so that nothing else has to be remembered."""
+        for scale in scales:
+            scale.requires_grad_(False)
+        for key in roundings:
+            self.network.weights[key].copy_(self.network.quantizers[key](self.network.weights[key]))
+            self.network.quantizers[key].rounding = None
 
     def _optimize(
         self,

@@ -22,6 +22,8 @@ class AdaRound(nn.Module):
         hard: whether h(V) is rounded to 0 or 1.
     """
 
+    below: Tensor
+
     def __init__(self, values: Tensor, low: float = -math.inf, high: float = math.inf) -> None:
         """Start from `values`, the weights divided by their scale; both neighbours lie in `low` to `high`."""
         super().__init__()

@@ -1,4 +1,4 @@
-"""Networks with lively batch norms, as float and placed int8 files."""
+"""Networks as float and placed int8 files: those of the zoo with lively batch norms, and one of a few layers."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ from torch import nn
 import zoo
 from latency_tables.onnx_files import export_onnx
 from model_compression.quantization.graph import QuantizedNetwork, read_network
-from model_compression.quantization.placement import place
+from model_compression.quantization.placement import PlacementOptions, place
 
 SIZE = 32
 
@@ -84,6 +84,51 @@ def run_onnx() -> Callable[..., np.ndarray]:
         return np.concatenate([session.run(None, {"input": image[None]})[0] for image in images])
 
     return run
+
+
+class Residual(nn.Module):
+    """A stem, an inverted bottleneck with a residual connection, a strided one without, and a classifier."""
+
+    def __init__(self, act=nn.ReLU6):
+        super().__init__()
+        self.stem = nn.Sequential(nn.Conv2d(1, 8, 3, padding=1), act())
+        self.block = nn.Sequential(
+            nn.Conv2d(8, 16, 1), act(), nn.Conv2d(16, 16, 3, padding=1, groups=16), act(), nn.Conv2d(16, 8, 1)
+        )
+        self.down = nn.Sequential(
+            nn.Conv2d(8, 16, 1), act(), nn.Conv2d(16, 16, 3, 2, padding=1, groups=16), act(), nn.Conv2d(16, 12, 1)
+        )
+        self.head = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(12, 10))
+
+    def forward(self, images):
+        images = self.stem(images)
+        return self.head(self.down(images + self.block(images)))
+
+
+@pytest.fixture
+def quantize(tmp_path):
+    """A function that makes (network, quantized file) of a module, with weights of so many bits."""
+
+    def make(module, shape, bits=4, name="net"):
+        float_path, path = tmp_path / f"{name}.float.onnx", tmp_path / f"{name}.onnx"
+        export_onnx(module.eval(), shape, float_path)
+        images = np.random.default_rng(0).standard_normal((16, *shape)).astype(np.float32)
+        return place(float_path, path, list(images), PlacementOptions(weight_bits=bits)), path
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def small_module():
+    """The residual network as a module, with random weights."""
+    torch.manual_seed(0)
+    return Residual()
+
+
+@pytest.fixture
+def residual(quantize, small_module):
+    """The residual network with 4-bit weights, and its file."""
+    return quantize(small_module, (1, 1, 12, 12))
 
 
 @pytest.fixture(scope="session")

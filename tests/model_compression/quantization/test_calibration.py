@@ -15,7 +15,7 @@ from model_compression.quantization.placement import set_weight_bits, set_weight
 from model_compression.quantization.ranges import RANGES
 
 
-@pytest.mark.parametrize("name", ["mobilenetv2_100", "shufflenet_v2_x1_0"])
+@pytest.mark.parametrize("name", ["mobilenetv2_035", "shufflenet_v2_x1_0"])
 def test_min_max_is_what_onnxruntime_found(name, placed):
     """The file was placed with the same four images; quantizers that serve several values see all of them."""
     files = placed(name)
@@ -31,7 +31,7 @@ def test_min_max_is_what_onnxruntime_found(name, placed):
 
 
 def test_one_pass_serves_all_methods(placed):
-    files = placed("timm/resnet18")
+    files = placed("mobilenetv2_035")
     network = files.read()
     passes = []
     network.register_forward_pre_hook(lambda *_: passes.append(1))
@@ -44,7 +44,7 @@ def test_one_pass_serves_all_methods(placed):
 
 
 def test_quantizers_are_switched_back(placed):
-    network = placed("timm/resnet18").read()
+    network = placed("mobilenetv2_035").read()
     network.quantize_weights(False)
     with floating(network):
         assert not any(quantizer.enabled for quantizer in network.quantizers.values())
@@ -54,7 +54,7 @@ def test_quantizers_are_switched_back(placed):
 
 def test_weights_of_least_squared_error(placed):
     """With 4 bits a clipped range is better than the whole one, in every layer."""
-    files = placed("mobilenetv2_100")
+    files = placed("mobilenetv2_035")
     network = files.read()
     set_weight_bits(network, 4)
     layers = network.layers[:8]
@@ -67,7 +67,7 @@ def test_weights_of_least_squared_error(placed):
 
 
 def test_calibration_needs_images_and_finite_values(placed):
-    files = placed("timm/resnet18")
+    files = placed("mobilenetv2_035")
     network = files.read()
     with pytest.raises(QuantizationError, match="no calibration data"):
         calibrate(network, [])

@@ -12,12 +12,12 @@ from model_compression.quantization.placement import set_weight_bits
 
 
 def test_outliers_in_the_images_make_clipping_win(placed):
-    """One pixel of 10,000 ruins the range from min to max."""
-    files = placed("timm/resnet18")
+    """One value of 70,000 ruins the range from min to max."""
+    files = placed("mobilenetv2_035")
     network = files.read()
     images = torch.from_numpy(files.images)
-    spoilt = images[:4].clone()
-    spoilt[0, 0, 0, 0] = 1e4
+    spoilt = images[:4].repeat(6, 1, 1, 1)
+    spoilt[0, 0, 0, 0] = 300
     table = search_calibration(
         network, [spoilt], [images[4:]], activations=["min-max", "percentile"], weights=["min-max"]
     )
@@ -31,7 +31,7 @@ def test_outliers_in_the_images_make_clipping_win(placed):
 
 
 def test_ways_for_weights_are_tried_with_the_best_for_activations(placed):
-    files = placed("timm/resnet18")
+    files = placed("mobilenetv2_035")
     network = files.read()
     set_weight_bits(network, 4)
     images = torch.from_numpy(files.images)
@@ -44,7 +44,7 @@ def test_ways_for_weights_are_tried_with_the_best_for_activations(placed):
 
 
 def test_the_gate_is_kept_or_not(placed):
-    files = placed("timm/resnet18")
+    files = placed("mobilenetv2_035")
     network = files.read()
     images = torch.from_numpy(files.images)
     with floating(network):
@@ -67,7 +67,7 @@ def test_divergence_by_hand():
 
 
 def test_held_out_images_are_needed(placed):
-    network, images = placed("timm/resnet18").read(), torch.zeros(1, 3, 32, 32)
+    network, images = placed("mobilenetv2_035").read(), torch.zeros(1, 3, 32, 32)
     with pytest.raises(QuantizationError, match="held-out"):
         search_calibration(network, [images], [])
     with pytest.raises(QuantizationError, match="2 labels for 1"):

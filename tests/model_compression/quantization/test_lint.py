@@ -8,7 +8,7 @@ from model_compression.quantization.placement import PlacementOptions, place
 
 
 def test_a_convolution_left_out_is_found(placed, tmp_path):
-    files = placed("mobilenetv2_100")
+    files = placed("mobilenetv2_035")
     name = files.read().layers[4].name
     place(files.float_path, tmp_path / "q.onnx", list(files.images[:1, None]), PlacementOptions(excluded=(name,)))
     before, after = float_operators(files.qdq_path), float_operators(tmp_path / "q.onnx")

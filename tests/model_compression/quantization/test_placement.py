@@ -10,7 +10,7 @@ from model_compression.quantization.placement import PlacementOptions, place, se
 
 
 def test_excluded_layers_stay_float(placed, run_onnx, tmp_path):
-    files = placed("mobilenetv2_100")
+    files = placed("mobilenetv2_035")
     name = files.read().layers[4].name
     path = tmp_path / "mixed.onnx"
     network = place(files.float_path, path, list(files.images[:4, None]), PlacementOptions(excluded=(name,)))

@@ -7,7 +7,6 @@ import pytest
 import torch
 from onnx import numpy_helper
 
-import zoo
 from latency_tables.onnx_files import export_onnx
 from model_compression.errors import QuantizationError
 from model_compression.export.onnx import calibration_batches
@@ -55,7 +54,7 @@ def test_the_gradient_of_a_scale_is_that_of_the_paper(layers):
     with lsq_gradients(_One(quantizer, layers)):
         quantizer(values).sum().backward()
     count = values.numel() if layers else values[0].numel()  # section 2.2: weights, or features of one image
-    expected = _gradient_by_hand(values, float(quantizer.scale), grid) / math.sqrt(count * grid.qmax)
+    expected = _gradient_by_hand(values, float(quantizer.scale.detach()), grid) / math.sqrt(count * grid.qmax)
     assert float(quantizer.scale.grad) == pytest.approx(expected, rel=1e-4)
     quantizer.scale.grad = None
     quantizer(values).sum().backward()  # the factor is gone with the context
@@ -70,7 +69,9 @@ def test_each_channel_has_its_own_gradient():
     with lsq_gradients(_One(quantizer, [_Layer()])):
         quantizer(weight).sum().backward()
     for channel in range(3):
-        expected = _gradient_by_hand(weight[channel], float(quantizer.scale[channel]), grid) / math.sqrt(18 * 7)
+        expected = _gradient_by_hand(weight[channel], float(quantizer.scale[channel].detach()), grid) / math.sqrt(
+            18 * 7
+        )
         assert float(quantizer.scale.grad[channel]) == pytest.approx(expected, rel=1e-4)
 
 
@@ -81,27 +82,46 @@ def test_the_first_scale_is_the_papers():
     assert lsq_scale(values, grid, axis=0).tolist() == pytest.approx([4 / math.sqrt(7), 1 / math.sqrt(7)])
 
 
+class _Digits(torch.nn.Module):
+    """Two strided convolutions and a separable one with a residual connection, with batch norm."""
+
+    def __init__(self):
+        super().__init__()
+
+        def conv(*args, **settings):
+            return [torch.nn.Conv2d(*args, bias=False, **settings), torch.nn.BatchNorm2d(args[1])]
+
+        relu6 = torch.nn.ReLU6
+        self.stem = torch.nn.Sequential(*conv(1, 16, 3, 2, padding=1), relu6(), *conv(16, 32, 3, 2, padding=1), relu6())
+        self.block = torch.nn.Sequential(*conv(32, 32, 3, padding=1, groups=32), relu6(), *conv(32, 32, 1))
+        self.head = torch.nn.Sequential(torch.nn.AdaptiveAvgPool2d(1), torch.nn.Flatten(), torch.nn.Linear(32, 10))
+
+    def forward(self, images):
+        images = self.stem(images)
+        return self.head(images + self.block(images))
+
+
 @pytest.fixture(scope="module")
 def trained(digits, tmp_path_factory):
-    """A small network that knows the digits, as a module and as a float file."""
-    spec = zoo.create_model("mobilenetv2_035", num_classes=10, in_chans=1).spec
-    network = spec.build(10, 1, seed=0)
-    train(network, digits, TrainConfig(epochs=4, lr=0.05), resolution=16)
+    """A float file of a small network that knows the digits."""
+    torch.manual_seed(0)
+    network = _Digits()
+    train(network, digits, TrainConfig(epochs=6), resolution=16)
+    assert accuracy(network, digits.val, digits, 16) > 0.85
     path = tmp_path_factory.mktemp("qat") / "float.onnx"
-    export_onnx(zoo.deploy(network), (1, 1, 16, 16), path)
-    return network, path
+    export_onnx(network, (1, 1, 16, 16), path)
+    return path
 
 
 @pytest.mark.parametrize("scales", ["learned", "lsq", "fixed"])
-def test_training_recovers_what_three_bits_lost_and_the_file_holds_it(scales, trained, digits, tmp_path):
-    network, float_path = trained
+def test_training_recovers_what_two_bits_lost_and_the_file_holds_it(scales, trained, digits, tmp_path):
     path = tmp_path / "int.onnx"
-    quantized = place(float_path, path, calibration_batches(digits, 16), PlacementOptions(weight_bits=3))
+    quantized = place(trained, path, calibration_batches(digits, 16), PlacementOptions(weight_bits=2))
     before = accuracy(quantized, digits.val, digits, 16)
-    history = train_quantized(quantized, digits, QatConfig(epochs=2, lr=2e-3, scales=scales), resolution=16)
+    history = train_quantized(quantized, digits, QatConfig(epochs=3, lr=4e-3, scales=scales), resolution=16)
     after = accuracy(quantized, digits.val, digits, 16)
     assert history[-1].loss < history[0].loss
-    assert after > before + 0.1
+    assert after > max(before + 0.1, 0.7)
     assert not any(p.requires_grad for p in quantized.parameters())
     write_network(quantized, path, tmp_path / "trained.onnx")
     model = onnx.load(tmp_path / "trained.onnx")
@@ -109,7 +129,7 @@ def test_training_recovers_what_three_bits_lost_and_the_file_holds_it(scales, tr
     for layer in quantized.layers:
         expected = to_integers(quantized.weights[layer.weight].detach(), quantized.quantizers[layer.weight].params())
         name = next(n for n in tensors if n.removesuffix("_quantized").replace(".", "/") == layer.weight)
-        assert np.array_equal(tensors[name].reshape(expected.shape), expected.numpy()) and expected.abs().max() <= 3
+        assert np.array_equal(tensors[name].reshape(expected.shape), expected.numpy()) and expected.abs().max() <= 1
     options = onnxruntime.SessionOptions()
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_EXTENDED
     options.optimized_model_filepath = str(tmp_path / "fused.onnx")
@@ -120,11 +140,10 @@ def test_training_recovers_what_three_bits_lost_and_the_file_holds_it(scales, tr
 
 
 def test_the_teacher_is_the_network_before_training_and_equal_arguments_give_equal_weights(trained, digits, tmp_path):
-    _, float_path = trained
     results = []
     for _ in range(2):
         quantized = place(
-            float_path, tmp_path / "int.onnx", calibration_batches(digits, 16), PlacementOptions(weight_bits=8)
+            trained, tmp_path / "int.onnx", calibration_batches(digits, 16), PlacementOptions(weight_bits=8)
         )
         train_quantized(quantized, digits, QatConfig(epochs=1, optimizer="sgd", lr=1e-3), resolution=16)
         results.append({key: weight.detach() for key, weight in quantized.weights.items()})

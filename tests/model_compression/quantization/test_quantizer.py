@@ -59,3 +59,11 @@ def test_disabled_lets_pass_and_rounding_replaces_the_nearest():
     assert quantizer(values).tolist() == pytest.approx([0.1, -0.1])
     quantizer.enabled = False
     assert torch.equal(quantizer(values), values)
+
+
+def test_the_quick_way_without_gradient_gives_the_same_numbers():
+    torch.manual_seed(0)
+    values = 3 * torch.randn(7, 1000)
+    for params in (choose_params(-1.0, 4.0, Grid()), choose_params(-torch.ones(7), torch.ones(7), WEIGHTS)):
+        quantizer = FakeQuantizer(params)
+        assert torch.equal(quantizer(values), quantizer(values.clone().requires_grad_()).detach())
