@@ -23,7 +23,8 @@ class PlacementOptions:
     """How the file is quantized.
 
     Attributes:
-        excluded: names of nodes that stay float.
+        excluded: names of nodes that stay float. A convolution alone between quantized values does not: onnxruntime
+            quantizes its weights itself when it opens the file.
         weight_bits: 2 to 8; None = 8, or 7 where the processor lacks VNNI, whose 16-bit sums 8 bits overflow.
     """
 
