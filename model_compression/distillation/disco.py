@@ -30,7 +30,7 @@ class Embedder(nn.Module):
         image_shape: (C, H, W).
         chans: of the embedding, as many for student and teacher.
         hidden: inside the MLP. One as narrow as the features of a lightweight network is what the paper calls the
-            distilling bottleneck; a wide one costs nothing later, when the MLP is gone (section 3.4).
+            distilling bottleneck; a wide one costs nothing later, when the MLP is gone.
         seed: of the MLP's weights.
     """
 
@@ -151,7 +151,7 @@ def info_nce(queries: Tensor, keys: Tensor, past: Tensor, *, temperature: float)
 def consistency(student: Tensor, teacher: Tensor) -> Tensor:
     """Return the squared distance of embeddings of length 1, (2 N, C) of two views, summed over the views of an image.
 
-    A mean over images (DisCo, section 3.3).
+    A mean over images.
     """
     return 2 * (student - teacher).pow(2).sum(1).mean()
 
