@@ -54,9 +54,8 @@ class Renormalized(nn.Module):
     def __init__(self, network: nn.Module, mean: Sequence[float], std: Sequence[float]) -> None:
         super().__init__()
         self.network = network
-        own_mean, own_std, mean, std = (torch.tensor(v).view(3, 1, 1) for v in (_MEAN, _STD, mean, std))
-        self.register_buffer("scale", std / own_std, persistent=False)
-        self.register_buffer("shift", (mean - own_mean) / own_std, persistent=False)
+        own_mean, own_std, given_mean, given_std = (torch.tensor(v).view(3, 1, 1) for v in (_MEAN, _STD, mean, std))
+        self.scale, self.shift = given_std / own_std, (given_mean - own_mean) / own_std
 
     def forward(self, x: Tensor) -> Tensor:
         return self.network(x * self.scale + self.shift)
