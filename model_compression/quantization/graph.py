@@ -7,7 +7,7 @@ quantize_weights(False) and quantize_activations(False), what it computes with t
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -136,11 +136,15 @@ class QuantizedNetwork(nn.Module):
         if key in self.quantizers:
             return self.quantizers[key](value)
         if key in self.bias_scales:
-            activation, weight = (self.quantizers[name] for name in self.bias_scales[key])
+            activation, weight = (self.quantizer(name) for name in self.bias_scales[key])
             if activation.enabled and weight.enabled:
                 scale = (activation.scale * weight.scale).detach()
                 return value + ((value / scale).round() * scale - value).detach()
         return value
+
+    def quantizer(self, key: str) -> FakeQuantizer:
+        """Return the quantizer of a key."""
+        return cast(FakeQuantizer, self.quantizers[key])
 
     def quantize_weights(self, enabled: bool) -> None:
         """Switch all quantizers of weights, and with them those of the biases."""
@@ -259,9 +263,9 @@ class _Reader:
         quantized = self.qdq.constant(node, 2) if len(node.input) > 2 else None
         if quantized and self.qdq.constants[quantized.integers].dtype == np.int32:
             activation = self.network.quantizer_of(step.inputs[0])
-            if activation is None:
-                raise QuantizationError(f"node {step.name!r} has an int32 bias, but reads a float value")
-            self.network.bias_scales[step.inputs[2]] = activation, step.inputs[1]
+            # a layer that stayed float may read a bias that it shares with another
+            if activation is not None and step.inputs[1] in self.network.quantizers:
+                self.network.bias_scales[step.inputs[2]] = activation, step.inputs[1]
 
     def _quantize(self, value: str) -> None:
         """Add the quantizer of a value, if it has one."""

@@ -70,10 +70,10 @@ def channel_rows(network: QuantizedNetwork, layer: Layer) -> Tensor:
 
 def set_weight_range(network: QuantizedNetwork, layer: Layer, low: Tensor, high: Tensor) -> None:
     """Set the range of a layer's weights, [channels] each, and widen it where its int32 bias would not fit else."""
-    quantizer = network.quantizers[layer.weight]
+    quantizer = network.quantizer(layer.weight)
     quantizer.set_range(low.reshape(quantizer.scale.shape), high.reshape(quantizer.scale.shape))
     if layer.bias in network.bias_scales:
-        activation = network.quantizers[network.bias_scales[layer.bias][0]]
+        activation = network.quantizer(network.bias_scales[layer.bias][0])
         with torch.no_grad():
             least = network.weights[layer.bias].abs() / (_LARGEST_BIAS * activation.scale)
             least = least.amax() if quantizer.axis is None else least

@@ -1,6 +1,5 @@
 """What was learned goes back into the quantized file: scales, zero points, integer weights, int32 biases."""
 
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -63,12 +62,11 @@ def quantized_tensors(network: QuantizedNetwork, model: ModelProto) -> dict[str,
 def _weight_integers(network: QuantizedNetwork, key: str, params: QuantParams) -> np.ndarray:
     """Return the integers that the network computes with, whichever way it rounds."""
     values = _finite(network.weights[key], key)
-    quantizer = network.quantizers[key]
+    rounding = network.quantizer(key).rounding or torch.round
     scale, zero_point = params.expanded(torch.from_numpy(values))
     with torch.no_grad():
         steps = network.weights[key].detach() * (1 / scale.to(network.weights[key].device))
-        rounded: Callable = quantizer.rounding or torch.round
-        integers = rounded(steps).cpu().round() + zero_point.cpu()
+        integers = rounding(steps).cpu().round() + zero_point.cpu()
     return _numpy(integers.clamp(params.grid.qmin, params.grid.qmax))
 
 

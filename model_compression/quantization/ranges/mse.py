@@ -38,6 +38,7 @@ class LeastSquares(RangeEstimator):
 
     def _range(self) -> tuple[Tensor, Tensor]:
         if self._histogram is None:
+            assert self._values is not None
             values, weights = self._values, torch.ones(1, 1)
         else:
             values, weights = (torch.tensor(x).float() for x in (self._histogram.centres, self._histogram.counts))
