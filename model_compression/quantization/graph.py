@@ -302,7 +302,7 @@ class _Reader:
             name=step.name,
             kind="conv" if is_conv else "linear",
             weight=step.inputs[1],
-            bias=step.inputs[2] if len(step.inputs) > 2 else None,
+            bias=next(iter(step.inputs[2:3]), None),
             input=step.inputs[0],
             output=step.outputs[0],
             result=value,

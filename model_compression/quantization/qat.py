@@ -72,7 +72,7 @@ def train_quantized(
 
     Equal arguments give equal weights on one machine. Raises TrainingDivergedError when the loss is not finite.
     """
-    own_loss = _own_loss(network, config) if loss is None else None
+    own_loss = _own_loss(network, config)
     if config.scales == "lsq":
         initialize_scales(network)
     weights, others = _trained(network, config)
@@ -95,7 +95,7 @@ def train_quantized(
                 images = augment(normalize(images, mean, std), flip=data.flip, generator=generator).to(device)
                 inputs = resize(images, resolution)
                 scores = network(inputs)
-                value = own_loss(scores, labels, inputs) if own_loss else loss(scores, labels.to(device), images)
+                value = loss(scores, labels.to(device), images) if loss else own_loss(scores, labels, inputs)
                 if not torch.isfinite(value):
                     raise TrainingDivergedError(f"the loss became {value.item()} in epoch {number} of QAT")
                 optimizer.zero_grad()
