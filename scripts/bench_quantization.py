@@ -25,9 +25,10 @@ from torch import Tensor
 
 import zoo
 from latency_tables import get_runtime
-from latency_tables.bench import Bench, Paired
+from latency_tables.bench import Bench
 from latency_tables.measurement import summarize, time_in_turns
 from latency_tables.onnx_files import export_onnx
+from model_compression.export.formats import SideBySide
 from model_compression.quantization.bias_correction import correct_biases
 from model_compression.quantization.calibration_search import Gate, search_calibration
 from model_compression.quantization.lint import float_operators, optimized_graph
@@ -69,16 +70,6 @@ def judge(path: Path, images: Tensor, labels: Tensor, expected: np.ndarray | Non
     return row, scores
 
 
-class SideBySide:
-    """Measuring processes of several runtimes, each with the network, as one."""
-
-    def __init__(self, benches: dict[str, Bench]) -> None:
-        self._benches = benches
-
-    def visit(self, name: str, samples: int) -> list[Paired]:
-        return self._benches[name].visit("net", samples)
-
-
 def latencies(module: torch.nn.Module, files: dict[str, Path]) -> dict[str, float]:
     """Return median milliseconds of eager PyTorch and of the files, one thread, timed in turns."""
     benches = {"torch eager": Bench("torch", "fp32", 1)}
@@ -112,7 +103,7 @@ def main() -> None:
     rows: Rows = json.loads(record.read_text()) if record.exists() else {}
     _, expected = judge(float_path, held, truth, None)
 
-    def add(name: str, make: Callable[[Path], None]) -> None:
+    def add(name: str, make: Callable[[Path], object]) -> None:
         path = args.out / f"{name.replace(' ', '-').replace(',', '')}.onnx"
         if name not in rows:
             started = time.monotonic()
@@ -147,7 +138,7 @@ def main() -> None:
         write_network(network, path, path)
 
     add("fp32", lambda path: path.write_bytes(float_path.read_bytes()))
-    add("int8, min-max", lambda path: place(float_path, path, one_by_one) and None)
+    add("int8, min-max", lambda path: place(float_path, path, one_by_one))
     add("int8, searched", searched)
     add("int8, bias correction", corrected)
     add("W4A8, nearest", in_four_bits)

@@ -87,7 +87,7 @@ def try_formats(
                 found[name] = Format(runtime, dtype, error=first_line(error))
             if on_format:
                 on_format(found[name])
-        timed = time_in_turns(_SideBySide(benches), list(benches), seconds_each=seconds_each)
+        timed = time_in_turns(SideBySide(benches), list(benches), seconds_each=seconds_each)
     for name in benches:
         if name in timed:
             measured = summarize(timed[name])
@@ -109,13 +109,14 @@ def fastest(formats: Sequence[Format], *, max_drop: float = 0.01) -> Format:
     return min(kept, key=lambda entry: entry.median_ms)
 
 
-class _SideBySide:
-    """Measuring processes of several runtimes, each with one network, as one bench."""
+class SideBySide:
+    """Measuring processes of several runtimes, each with a network called "net", as one bench of them all."""
 
     def __init__(self, benches: Mapping[str, Bench]) -> None:
         self._benches = benches
 
     def visit(self, name: str, samples: int) -> list[Paired]:
+        """Time the network of one process and that process's reference in turns."""
         return self._benches[name].visit(_NET, samples)
 
 
