@@ -37,8 +37,10 @@ class RayWorkers:
         self._ray = ray
         self._owns = not ray.is_initialized()
         if self._owns:
-            local = {} if address else {"num_cpus": workers, "include_dashboard": False}
-            ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR, **local)
+            # "local": another's cluster on this machine would be joined otherwise
+            own = {"address": "local", "num_cpus": workers, "include_dashboard": False}
+            where = {"address": address} if address else own
+            ray.init(log_to_driver=False, logging_level=logging.ERROR, **where)
         self._data = ray.put(data)
         # where all go on there is nobody to ask
         self._stopping = ray.remote(num_cpus=0)(EarlyStopping).remote(*stopping) if stopping[0] != "none" else None

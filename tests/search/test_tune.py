@@ -8,7 +8,7 @@ from search.tune import make_tuner
 def results(small_space, digits, small_table, tmp_path):
     import ray
 
-    ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False)
+    ray.init("local", num_cpus=2, include_dashboard=False, log_to_driver=False)
     budget = sorted(o.cost for o in small_table.observations)[12] * small_table.reference_ms
     tuner = make_tuner(
         small_space,

@@ -51,6 +51,22 @@ def test_in_process_and_ray_score_every_task_once(tasks, digits):
     assert torch.get_num_threads() >= 1
 
 
+def test_workers_without_an_address_leave_another_cluster_of_this_machine_alone(digits, monkeypatch):
+    import ray
+    from ray.cluster_utils import Cluster
+
+    cluster = Cluster(initialize_head=True, head_node_args=_NODES)
+    monkeypatch.setenv("RAY_ADDRESS", cluster.address)
+    try:
+        workers = RayWorkers(digits, 1)
+        try:
+            assert ray.get_runtime_context().gcs_address != cluster.address
+        finally:
+            workers.close()
+    finally:
+        cluster.shutdown()
+
+
 def test_a_killed_node_loses_no_trial_and_repeats_none(small_space, small_table, digits, tmp_path):
     """A real cluster of a head that does not train and two nodes, one of them killed in the middle of the search."""
     import ray
