@@ -3,6 +3,7 @@
 from model_compression.compress import compress
 from model_compression.errors import RecipeError
 from model_compression.export.artifact import Accuracies, DeployArtifact, ModelCard
+from model_compression.methods import Method, list_methods
 from model_compression.recipe import Recipe
 
-__all__ = ["Accuracies", "DeployArtifact", "ModelCard", "Recipe", "RecipeError", "compress"]
+__all__ = ["Accuracies", "DeployArtifact", "Method", "ModelCard", "Recipe", "RecipeError", "compress", "list_methods"]

@@ -15,5 +15,13 @@ class QuantizationError(EdgezooError, ValueError):
     """Values or settings that cannot be quantized."""
 
 
+class PruningError(EdgezooError, ValueError):
+    """A network or settings that cannot be pruned."""
+
+
+class FactorizationError(EdgezooError, ValueError):
+    """A layer or ranks that cannot be factorized."""
+
+
 class BudgetError(EdgezooError, ValueError):
     """A budget that no choice keeps."""
