@@ -109,10 +109,11 @@ def compress(
     count = complexity(network, (data.in_chans, spec.resolution, spec.resolution))
     mean, std = data.statistics()
     card = ModelCard(
-        spec=state.spec,
+        spec=spec,
         changes=state.changes,
         steps=tuple(reports),
         data=data.name,
+        image_size=data.resolution,
         classes=data.classes,
         input=InputFormat(channels=data.in_chans, resolution=spec.resolution, mean=mean, std=std),
         recipe=str(recipe),

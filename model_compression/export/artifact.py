@@ -40,7 +40,8 @@ class ModelCard(BaseModel):
     """All that is known of a shipped network.
 
     Attributes:
-        spec: of the network before `changes`.
+        spec: of the network as it was trained; `changes` were made to its deployed form.
+        image_size: pixels at which the images of `data` were read.
         changes: that pruning and factorization made to it, in order.
         steps: of the recipe after the training, with their gates.
         predicted_ms: by the latency table; None where there was none.
@@ -53,6 +54,7 @@ class ModelCard(BaseModel):
 
     spec: ArchSpec
     data: str
+    image_size: int | None = None
     classes: tuple[str, ...]
     input: InputFormat
     recipe: str

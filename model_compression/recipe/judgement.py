@@ -119,3 +119,17 @@ def judge(
         ms_after=timed and timed[1],
         reason="; ".join(reasons),
     )
+
+
+def describe(report: StepReport) -> str:
+    """Return what came of a step, in a line."""
+    last, softer = report.attempts[-1], len(report.attempts) - 1
+    tried = f" after {softer} softer {'try' if softer == 1 else 'tries'}" if softer else ""
+    if not report.kept:
+        return f"{report.step}: rolled back{tried}: {last.reason}"
+    verdict = last.verdict
+    assert verdict is not None
+    told = f"accuracy {verdict.accuracy_before:.1%} -> {verdict.accuracy_after:.1%}"
+    if verdict.ms_before and verdict.ms_after:
+        told += f", {verdict.ms_before.value:.4g} -> {verdict.ms_after.value:.4g} ms"
+    return f"{report.step}: kept{tried}: {told}"
