@@ -1,0 +1,1 @@
+"""Channels and weights taken out of trained networks."""
