@@ -1,16 +1,15 @@
 """Latency of a network before and after a step, as the runtime that ships it takes it."""
 
 import contextlib
-from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from typing import Protocol
-
-from torch import nn
 
 from latency_tables.bench import Bench
 from latency_tables.errors import MeasurementError
 from latency_tables.measurement import common_reference_ms, summarize, time_in_turns
 from latency_tables.runtimes import InputShape
 from model_compression.export.formats import SideBySide
+from model_compression.pruning.cost import Cost, measured_cost
 from model_compression.recipe.judgement import Interval
 from model_compression.recipe.structure import Compressed
 
@@ -18,8 +17,8 @@ from model_compression.recipe.structure import Compressed
 class Stopwatch(Protocol):
     """What tells how long networks take."""
 
-    def times(self, networks: Sequence[nn.Module], shape: InputShape) -> list[float]:
-        """Return milliseconds of one run of each, in the number format that ships."""
+    def cost(self, shape: InputShape) -> AbstractContextManager[Cost]:
+        """Give a callable that returns milliseconds of a float network, in the number format that ships."""
         ...
 
     def compare(self, before: Compressed, after: Compressed, shape: InputShape) -> tuple[Interval, Interval]:
@@ -38,18 +37,9 @@ class MeasuredLatency:
     def __init__(self, runtime: str, dtype: str, threads: int = 1, *, seconds_each: float = 3.0) -> None:
         self.runtime, self.dtype, self.threads, self.seconds_each = runtime, dtype, threads, seconds_each
 
-    def times(self, networks: Sequence[nn.Module], shape: InputShape) -> list[float]:
-        """Return milliseconds of one run of each network; raises MeasurementError where the runtime takes one not."""
-        with Bench(self.runtime, self.dtype, self.threads) as bench:
-            names = [str(number) for number in range(len(networks))]
-            for name, network in zip(names, networks, strict=True):
-                bench.add(name, network, shape)
-            samples = time_in_turns(bench, names, seconds_each=self.seconds_each)
-        missing = [name for name in names if name not in samples]
-        if missing:
-            raise MeasurementError(f"{self.runtime} {self.dtype} failed while network {missing[0]} was timed")
-        pace = common_reference_ms(samples.values())
-        return [summarize(samples[name], reference_ms=pace).median_ms for name in names]
+    def cost(self, shape: InputShape) -> AbstractContextManager[Cost]:
+        """Give what times one network after the other in a bench of its own."""
+        return measured_cost(shape, runtime=self.runtime, dtype=self.dtype, threads=self.threads)
 
     def compare(self, before: Compressed, after: Compressed, shape: InputShape) -> tuple[Interval, Interval]:
         """Return the medians before and after with their intervals; raises MeasurementError."""
