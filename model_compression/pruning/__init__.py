@@ -1,0 +1,1 @@
+"""Pruning: channels that are cut out, and single weights that are set to zero."""
