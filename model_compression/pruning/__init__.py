@@ -1,1 +1,1 @@
-"""Channels and weights taken out of trained networks."""
+"""Pruning: channels that are cut out, which makes networks faster, and single weights, which makes files smaller."""
