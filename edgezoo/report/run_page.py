@@ -11,8 +11,8 @@ from edgezoo.report.run_figures import pareto, predictions
 from zoo.files import write_atomic
 
 if TYPE_CHECKING:
-    from model_compression.recipe import Verdict
     from edgezoo.run import RunResult
+    from model_compression.recipe import Verdict
 
 
 def write_report(result: RunResult, path: Path) -> None:

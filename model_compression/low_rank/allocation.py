@@ -117,7 +117,9 @@ def uniform_ranks(
     multiple: int = 16,
 ) -> dict[str, Factors]:
     """Return ranks of the same `share` of each layer's channels; layers that would not get smaller are left out."""
-    return _for_each(network, shape, kind, names, lambda layer: [DECOMPOSITIONS.get(kind)().scaled(layer, share, multiple)])
+    return _for_each(
+        network, shape, kind, names, lambda layer: [DECOMPOSITIONS.get(kind)().scaled(layer, share, multiple)]
+    )
 
 
 def energy_ranks(

@@ -13,7 +13,9 @@ from model_compression.low_rank.layers import get_layers
 from model_compression.methods import method
 
 
-@method("rank-constrained-training", "low-rank", paper="nuclear norm by proximal steps: Cai et al., SIAM J. Optim. 2010")
+@method(
+    "rank-constrained-training", "low-rank", paper="nuclear norm by proximal steps: Cai et al., SIAM J. Optim. 2010"
+)
 class RankConstraint:
     """Shrinks the singular values of layers after each step of a training, so that their ranks fall: give it as on_step.
 

@@ -1,6 +1,7 @@
 """Latency of a network before and after a step, as the runtime that ships it takes it."""
 
 import contextlib
+from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from typing import Protocol
 
@@ -9,6 +10,8 @@ from latency_tables.errors import MeasurementError
 from latency_tables.measurement import common_reference_ms, summarize, time_in_turns
 from latency_tables.runtimes import InputShape
 from model_compression.export.formats import SideBySide
+from model_compression.low_rank.allocation import LayerCost
+from model_compression.low_rank.layer_timer import LayerTimer
 from model_compression.pruning.cost import Cost, measured_cost
 from model_compression.recipe.judgement import Interval
 from model_compression.recipe.structure import Compressed
@@ -19,6 +22,10 @@ class Stopwatch(Protocol):
 
     def cost(self, shape: InputShape) -> AbstractContextManager[Cost]:
         """Give a callable that returns milliseconds of a float network, in the number format that ships."""
+        ...
+
+    def layer_cost(self) -> AbstractContextManager[LayerCost]:
+        """Give a callable that returns milliseconds of a layer for inputs of a shape."""
         ...
 
     def compare(self, before: Compressed, after: Compressed, shape: InputShape) -> tuple[Interval, Interval]:
@@ -40,6 +47,12 @@ class MeasuredLatency:
     def cost(self, shape: InputShape) -> AbstractContextManager[Cost]:
         """Give what times one network after the other in a bench of its own."""
         return measured_cost(shape, runtime=self.runtime, dtype=self.dtype, threads=self.threads)
+
+    @contextlib.contextmanager
+    def layer_cost(self) -> Iterator[LayerCost]:
+        """Give what times single layers in a bench of its own."""
+        with Bench(self.runtime, self.dtype, self.threads) as bench:
+            yield LayerTimer(bench)
 
     def compare(self, before: Compressed, after: Compressed, shape: InputShape) -> tuple[Interval, Interval]:
         """Return the medians before and after with their intervals; raises MeasurementError."""

@@ -90,9 +90,7 @@ class Quantize(Step):
         write_network(network, path, path)
         return network
 
-    def _fall_back(
-        self, network: QuantizedNetwork, float_path: Path, path: Path, before: Compressed, job: Job
-    ) -> None:
+    def _fall_back(self, network: QuantizedNetwork, float_path: Path, path: Path, before: Compressed, job: Job) -> None:
         resolution = before.spec.resolution
         step = max(1, len(job.data.train) // _JUDGING_IMAGES)
         judged = job.data.train.subset(np.arange(0, len(job.data.train), step)[:_JUDGING_IMAGES])

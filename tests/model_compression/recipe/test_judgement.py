@@ -13,7 +13,7 @@ def test_the_interval_of_a_drop_covers_the_true_one_as_often_as_it_says():
     rng, covered, true_drop = np.random.default_rng(0), 0, 0.03
     for _ in range(2000):
         kind = rng.choice(4, size=300, p=[0.8, 0.05, 0.02, 0.13])  # both, lost, won, neither
-        drop = paired_drop(torch.from_numpy((kind < 2)), torch.from_numpy((kind == 0) | (kind == 2)))
+        drop = paired_drop(torch.from_numpy(kind < 2), torch.from_numpy((kind == 0) | (kind == 2)))
         covered += drop.low <= true_drop <= drop.high
     assert 0.93 < covered / 2000 < 0.98
 
