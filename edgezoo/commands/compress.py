@@ -22,7 +22,9 @@ def compress_command(
     network: Annotated[str, typer.Argument(help="A zoo name, SPEC.json, or the folder of a run.")],
     data: Annotated[str, typer.Option(help="digits, folder:PATH or torchvision:NAME, with @ROOT for its place.")],
     out: Annotated[Path, typer.Option(help="Folder for the model file and its card.")],
-    recipe: Annotated[str, typer.Option(help="fast, balanced, smallest, steps joined by +, or a .json or .yaml file.")] = "distil+int8",
+    recipe: Annotated[
+        str, typer.Option(help="fast, balanced, smallest, steps joined by +, or a .json or .yaml file.")
+    ] = "distil+int8",
     runtime: Annotated[str, typer.Option(help="What executes the network.")] = "onnxruntime",
     threads: Annotated[int, typer.Option(help="Threads of the runtime for one image.", min=1)] = 1,
     image_size: Annotated[int, typer.Option(help="Pixels at which images are read.", min=8, max=512)] = 32,

@@ -1,6 +1,5 @@
-"""Recipes over toy networks, with a staircase formula as the device; a real process killed in the middle."""
+"""Recipes over toy networks; a real process killed in the middle."""
 
-import contextlib
 import copy
 import dataclasses
 import random
@@ -14,12 +13,10 @@ import pytest
 import torch
 
 from model_compression import RecipeError
-from model_compression.recipe import STEPS, Interval, Job, Step
+from model_compression.recipe import STEPS, Step
 from model_compression.recipe.pipeline import rightly_classified, run_steps
 from model_compression.recipe.steps.train import Train
-from model_compression.recipe.structure import Compressed, Pruned
-from zoo import ArchSpec, BlockSpec, HeadSpec
-from zoo.training import TrainConfig, train
+from model_compression.recipe.structure import Pruned
 
 
 @STEPS.register("random-weights")
@@ -60,46 +57,6 @@ class Crash(Step):
 
     def softened(self):
         return self
-
-
-class Staircase:
-    """A device with a clock: channels cost in steps of 8, those between two steps three times as much."""
-
-    def cost(self, shape):
-        return contextlib.nullcontext(self.ms)
-
-    def layer_cost(self):
-        return contextlib.nullcontext(lambda layer, shape: self.ms(layer))
-
-    def compare(self, before, after, shape):
-        every = (self.ms(state.network) for state in (before, after))
-        return tuple(Interval(value=ms, low=ms, high=ms) for ms in every)
-
-    def ms(self, network):
-        layers = [layer for layer in network.modules() if isinstance(layer, torch.nn.Conv2d)]
-        return sum(self._width(x.in_channels) * self._width(x.out_channels) / x.groups for x in layers) / 1000
-
-    def _width(self, channels):
-        return channels if channels % 8 == 0 or channels < 8 else 3 * channels
-
-
-SPEC = ArchSpec(
-    resolution=16,
-    blocks=tuple(BlockSpec(kind="conv", out_chans=c, stride=s) for c, s in ((16, 2), (32, 1), (32, 2))),
-    head=HeadSpec(),
-)
-
-
-@pytest.fixture(scope="module")
-def trained(digits):
-    network = SPEC.build(digits.num_classes, digits.in_chans, seed=0)
-    train(network, digits, TrainConfig(epochs=6), resolution=16)
-    return Compressed(SPEC, network.eval())
-
-
-@pytest.fixture
-def job(digits, tmp_path):
-    return Job(digits, "onnxruntime", "fp32", TrainConfig(epochs=1, lr=0.02), "", tmp_path, Staircase())
 
 
 def _run(trained, job, *steps, **more):
@@ -188,7 +145,8 @@ from zoo import get_spec
 from zoo.data import load_data
 from zoo.training import TrainConfig
 spec = get_spec("mobilenetv1_025").at_resolution(16)
-compress(spec, load_data("digits", resolution=16), recipe="train+train+train+fp32", folder=sys.argv[1], config=TrainConfig(epochs=2))
+data = load_data("digits", resolution=16)
+compress(spec, data, recipe="train+train+train+fp32", folder=sys.argv[1], config=TrainConfig(epochs=2))
 """
 
 

@@ -3,29 +3,8 @@ import pytest
 import torch
 
 from model_compression import RecipeError
-from model_compression.recipe import Job
 from model_compression.recipe.pipeline import rightly_classified
 from model_compression.recipe.steps.quantize import Quantize
-from model_compression.recipe.structure import Compressed
-from zoo import ArchSpec, BlockSpec
-from zoo.training import TrainConfig, train
-
-SPEC = ArchSpec(
-    resolution=16,
-    blocks=tuple(BlockSpec(kind="conv", out_chans=c, stride=2) for c in (8, 16)),
-)
-
-
-@pytest.fixture(scope="module")
-def trained(digits):
-    network = SPEC.build(digits.num_classes, digits.in_chans, seed=0)
-    train(network, digits, TrainConfig(epochs=6), resolution=16)
-    return Compressed(SPEC, network.eval())
-
-
-@pytest.fixture
-def job(digits, tmp_path):
-    return Job(digits, "onnxruntime", "int8", TrainConfig(epochs=1), "", tmp_path, stopwatch=None)
 
 
 def _types(path):
