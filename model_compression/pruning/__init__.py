@@ -1,1 +1,1 @@
-"""Channels and weights taken out of trained networks."""
+"""Pruning: channels that are cut out, and single weights that are set to zero."""
