@@ -54,7 +54,11 @@ class DynamicMasks:
             handle.remove()
 
 
-@method("global-dynamic-pruning", "pruning", paper="Lin et al., Accelerating Convolutional Networks via Global & Dynamic Filter Pruning, IJCAI 2018")
+@method(
+    "global-dynamic-pruning",
+    "pruning",
+    paper="Lin et al., Accelerating Convolutional Networks via Global & Dynamic Filter Pruning, IJCAI 2018",
+)
 def global_dynamic_pruning(
     network: nn.Module,
     data: Splits,

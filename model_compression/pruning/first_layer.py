@@ -25,7 +25,9 @@ def first_layer_pruning(
     Only it and the layers that share or read its channels change. Raises PruningError where it cannot be pruned.
     """
     groups = channel_groups(network, shape) if groups is None else groups
-    first = next((name for name, m in network.named_modules() if isinstance(m, nn.Conv1d | nn.Conv2d | nn.Conv3d)), None)
+    first = next(
+        (name for name, m in network.named_modules() if isinstance(m, nn.Conv1d | nn.Conv2d | nn.Conv3d)), None
+    )
     stem = next((group for group in groups if group.name == first), None)
     if stem is None:
         raise PruningError(f"the channels of the first convolution, {first!r}, cannot be pruned by themselves")

@@ -99,8 +99,8 @@ def merge(first: nn.Conv2d, act: GraftedReLU, second: nn.Conv2d, *, norm: nn.Bat
     Channels that are linear go into one convolution of the first's kernel: the second has to be 1x1 of stride 1.
     Raises PruningError for grouped convolutions or another kernel of the second.
     """
-    if first.groups > 1 or second.groups > 1:
-        raise PruningError("only convolutions without groups can be merged")
+    if first.groups > 1 or second.groups > 1 or getattr(first, "same_padding", False):
+        raise PruningError("only convolutions without groups and with symmetric padding can be merged")
     if second.kernel_size != (1, 1) or second.stride != (1, 1) or second.padding != (0, 0):
         raise PruningError(f"the second convolution has to be 1x1 of stride 1, got {second.kernel_size}")
     if norm is not None:

@@ -19,7 +19,11 @@ from zoo.training.loop import TrainConfig, train
 from zoo.training.preprocessing import resize
 
 
-@method("group-channel-pruning", "combined", paper="Chu et al., Group channel pruning and spatial attention distilling, 2023")
+@method(
+    "group-channel-pruning",
+    "combined",
+    paper="Chu et al., Group channel pruning and spatial attention distilling, 2023",
+)
 def group_channel_pruning(
     network: nn.Module,
     data: Splits,

@@ -112,7 +112,9 @@ class HalfSpaceSGD(torch.optim.Optimizer):
             rows = self._rows[name]
             average = float(self._lengths(rows)[~going].mean()) if (~going).any() else 1.0
             length = self._lengths(rows).clamp(min=1e-20)
-            factor = torch.where(going, (1 - self._shrink * self._steps * average / length).clamp(min=-1), torch.ones(()))
+            factor = torch.where(
+                going, (1 - self._shrink * self._steps * average / length).clamp(min=-1), torch.ones(())
+            )
             self._scale(rows, factor)
             before = rows.dot(lambda p: old[id(p)], lambda p: old[id(p)])
             left = rows.dot(lambda p: p, lambda p: old[id(p)]) <= self._epsilon * before

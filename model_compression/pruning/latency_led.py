@@ -97,7 +97,10 @@ def latency_led(
         counts = [list(steps[group.name]) for group in judged]
         names = [group.name for group in judged]
         chosen, ms = _fit(
-            options, budget_ms, before, lambda pick: measure({n: c[i] for n, c, i in zip(names, counts, pick, strict=True)})
+            options,
+            budget_ms,
+            before,
+            lambda pick: measure({n: c[i] for n, c, i in zip(names, counts, pick, strict=True)}),
         )
         removed = least_important(groups, scores, {n: c[i] for n, c, i in zip(names, counts, chosen, strict=True)})
     return LatencyLed(

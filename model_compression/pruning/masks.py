@@ -73,16 +73,25 @@ class _GateLoss(nn.Module):
         self.expand = [_block_of(group) for group in groups]
         self.multiples = [group.multiple for group in groups]
         self.price, self.budget_ms, self.weight = price, budget_ms, weight
+        self._drawn: dict[str, Tensor] = {}
 
     def factors(self, name: str) -> Tensor:
-        number = self.names.index(name)
-        return self.gates[number]()[self.expand[number]]
+        """Return the gate of each channel; all readers of a group see one draw until the loss is asked for."""
+        if name not in self._drawn:
+            number = self.names.index(name)
+            self._drawn[name] = self.gates[number]()[self.expand[number]]
+        return self._drawn[name]
+
+    def train(self, mode: bool = True) -> "_GateLoss":
+        self._drawn.clear()
+        return super().train(mode)
 
     def expected_counts(self) -> dict[str, Tensor]:
         gates = zip(self.names, self.gates, self.multiples, strict=True)
         return {name: gate.open_probability().sum() * multiple for name, gate, multiple in gates}
 
     def forward(self, scores: Tensor, labels: Tensor, images: Tensor) -> Tensor:
+        self._drawn.clear()
         excess = F.relu(self.price(self.expected_counts()) - self.budget_ms) / self.budget_ms
         return F.cross_entropy(scores, labels) + self.weight * excess
 

@@ -114,7 +114,9 @@ def netadapt(
             if not proposals:
                 delta /= 2
                 if delta < least:
-                    raise BudgetError(f"no narrower network is cheaper than {ms:.4g} ms; the budget is {budget_ms:g} ms")
+                    raise BudgetError(
+                        f"no narrower network is cheaper than {ms:.4g} ms; the budget is {budget_ms:g} ms"
+                    )
                 continue
             best, accuracy = _most_accurate(proposals, tune, evaluate)
             network, ms = best.network, best.ms

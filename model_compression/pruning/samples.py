@@ -8,7 +8,13 @@ from zoo.training.preprocessing import normalize, resize
 
 
 def labelled_batches(
-    data: Splits, *, resolution: int, images: int = 256, batch_size: int = 64, part: ImageSet | None = None, seed: int = 0
+    data: Splits,
+    *,
+    resolution: int,
+    images: int = 256,
+    batch_size: int = 64,
+    part: ImageSet | None = None,
+    seed: int = 0,
 ) -> list[tuple[Tensor, Tensor]]:
     """Return so many `images` of the training part, drawn at random, as batches (N, C, H, W) and their labels (N,).
 

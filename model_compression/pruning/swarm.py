@@ -18,7 +18,11 @@ Method = Literal["swarm", "optuna", "random"]
 _INERTIA, _OWN, _SHARED = 0.729, 1.494, 1.494  # Clerc and Kennedy's constriction, IEEE TEC 2002
 
 
-@method("automatic-channel-pruning", "pruning", paper="Chang et al., Automatic channel pruning via clustering and swarm intelligence, 2022")
+@method(
+    "automatic-channel-pruning",
+    "pruning",
+    paper="Chang et al., Automatic channel pruning via clustering and swarm intelligence, 2022",
+)
 def automatic_channel_pruning(
     network: nn.Module,
     images: Tensor,
@@ -63,7 +67,13 @@ def automatic_channel_pruning(
 
     start = np.array([clusters[group.name] / group.size for group in judged]).clip(least, 1)
     best, _ = minimize(
-        loss, np.full(len(judged), least), np.ones(len(judged)), evaluations=evaluations, start=start, search=search, seed=seed
+        loss,
+        np.full(len(judged), least),
+        np.ones(len(judged)),
+        evaluations=evaluations,
+        start=start,
+        search=search,
+        seed=seed,
     )
     removed = least_important(groups, scores, counts(best))
     return Pruned(prune_channels(network, removed, shape, groups=groups), removed)

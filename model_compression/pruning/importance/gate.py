@@ -13,7 +13,9 @@ from model_compression.pruning.importance import IMPORTANCES, Batches, gathered,
 _STEPS, _RATE, _PENALTY = 60, 0.05, 0.05
 
 
-@method("fused-pooling-channel-attention", "pruning", paper="channel pruning with fused max-average pooling attention, 2020")
+@method(
+    "fused-pooling-channel-attention", "pruning", paper="channel pruning with fused max-average pooling attention, 2020"
+)
 class FusedPoolAttention(nn.Module):
     """Channel attention on the mean and the maximum of each map: x * gate(x), (N, C, ...) in and out.
 

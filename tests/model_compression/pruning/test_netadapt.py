@@ -62,5 +62,7 @@ def test_a_budget_out_of_reach(trained, groups, evaluate) -> None:  # noqa: ANN0
 
 
 def test_nothing_to_do(trained, groups, evaluate) -> None:  # noqa: ANN001
-    adapted = netadapt(trained, 99, shape=SHAPE, tune=lambda n: None, evaluate=evaluate, cost=staircase_ms, groups=groups)
+    adapted = netadapt(
+        trained, 99, shape=SHAPE, tune=lambda n: None, evaluate=evaluate, cost=staircase_ms, groups=groups
+    )
     assert adapted.steps == () and adapted.removed == {}

@@ -70,7 +70,9 @@ def test_taylor_ranks_as_true_ablation_does(small_digits: Splits, groups: Groups
     assert spearmanr(scores[group.name], changes)[0] >= 0.8
 
 
-def test_taylor_of_weights_is_the_derivative_along_a_filter(trained: nn.Module, groups: Groups, batches: Batches) -> None:
+def test_taylor_of_weights_is_the_derivative_along_a_filter(
+    trained: nn.Module, groups: Groups, batches: Batches
+) -> None:
     images, labels = batches[0]
     scores = IMPORTANCES.get("taylor-weights")(trained, groups, batches[:1])[groups[1].name]
     network = copy.deepcopy(trained).double().eval()
