@@ -84,7 +84,7 @@ def sensitivity_curves(
     shares: Sequence[float] = (0.1, 0.3, 0.5, 0.7, 0.9),
     align: int = 1,
 ) -> dict[str, dict[int, float]]:
-    """Return for each group what `evaluate` gives by kept channels, that group alone pruned (arXiv:1608.08710, fig. 2)."""
+    """Return for each group what `evaluate` gives by kept channels, that group alone pruned (arXiv:1608.08710)."""
     whole = evaluate(network)
     curves = {}
     for group in groups:

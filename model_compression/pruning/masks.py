@@ -92,7 +92,7 @@ class _GateLoss(nn.Module):
 
     def forward(self, scores: Tensor, labels: Tensor, images: Tensor) -> Tensor:
         self._drawn.clear()
-        excess = F.relu(self.price(self.expected_counts()) - self.budget_ms) / self.budget_ms
+        excess = (self.price(self.expected_counts()) / self.budget_ms - 1).abs()
         return F.cross_entropy(scores, labels) + self.weight * excess
 
 
@@ -110,12 +110,13 @@ def mask_learning(
 ) -> Pruned:
     """Train `network` in place with a gate for each channel, pay for milliseconds over the budget, remove what is shut.
 
-    The values of the gates that stay open are multiplied into the weights: the pruned network gives what the gated one
-    gives. Measure it; the price is a forecast.
+    Each group keeps as many channels as its gates are expected to leave open, those of the likeliest ones. Their values
+    are multiplied into the weights: the pruned network gives what the gated one gives. Measure it; the price is a
+    forecast.
 
     Args:
         price: of expected counts of channels; only groups that it knows and the others' gates cost nothing.
-        weight: of the share by which the expected price is over the budget.
+        weight: of the share by which the expected price misses the budget, on either side.
     """
     if not budget_ms > 0:
         raise PruningError(f"budget_ms must be positive, got {budget_ms}")
@@ -128,15 +129,17 @@ def mask_learning(
         for handle in handles:
             handle.remove()
     loss.eval()
+    removed, values = {}, {}
     with torch.no_grad():
-        values = {group.name: loss.factors(group.name) for group in groups}
-    removed = {}
-    for group in groups:
-        if not bool((values[group.name] > 0).any()):  # the widest gate's block stays
-            best = int(loss.gates[loss.names.index(group.name)].log_alpha.argmax())
-            values[group.name][list(group.blocks[best])] = 1.0
-        if gone := (values[group.name] <= 0).nonzero().flatten().tolist():
-            removed[group.name] = gone
+        for number, group in enumerate(groups):
+            gate = loss.gates[number]
+            kept = max(1, round(float(gate.open_probability().sum()))) * group.multiple
+            likely = gate.log_alpha[loss.expand[number]]
+            # a gate that stays is open at least a little, or its channel would be kept for nothing
+            values[group.name] = loss.factors(group.name).clamp(min=1e-3)
+            if gone := group.lowest(likely, group.size - kept):
+                removed[group.name] = gone
+                values[group.name][gone] = 0
     fold_factors(network, groups, values.__getitem__)
     return Pruned(prune_channels(network, removed, shape, groups=groups), removed)
 
@@ -147,7 +150,7 @@ def _stretched(value: Tensor) -> Tensor:
 
 def _interpolated(count: Tensor, table: Sequence[tuple[int, float]]) -> Tensor:
     counts = np.array([c for c, _ in table], dtype=np.float64)
-    upper = int(np.clip(np.searchsorted(counts, float(count)), 1, len(counts) - 1))
+    upper = int(np.clip(np.searchsorted(counts, float(count.detach())), 1, len(counts) - 1))
     (left, low), (right, high) = table[upper - 1], table[upper]
     return low + (count - left) * ((high - low) / (right - left))
 

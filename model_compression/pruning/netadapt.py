@@ -73,8 +73,8 @@ def netadapt(
     """Narrow one group a step until the network costs at most `budget_ms` (arXiv:1804.03230, algorithm 1).
 
     In each step every group proposes the widest network that costs DeltaR less; each proposal is tuned shortly, and the
-    most accurate one goes on. Every step lowers the cost. Where no group can save that much, DeltaR is halved. Train the
-    result longer afterwards.
+    most accurate one goes on. Every step lowers the cost. Where no group can save that much, DeltaR is halved.
+    Train the result longer afterwards.
 
     Args:
         tune: trains a network shortly, in place.

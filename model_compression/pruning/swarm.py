@@ -83,7 +83,7 @@ def automatic_channel_pruning(
 def channel_clusters(
     network: nn.Module, groups: Sequence[ChannelGroup], images: Tensor, *, similarity: float
 ) -> dict[str, int]:
-    """Return for each group how many clusters its feature maps make, joined while they correlate that much on average."""
+    """Return for each group the clusters of its feature maps, joined while they correlate that much on average."""
     from scipy.cluster.hierarchy import fcluster, linkage
 
     maps: dict[str, Tensor] = {}
@@ -145,7 +145,7 @@ def _by_swarm(
     random: np.random.Generator,
 ) -> tuple[np.ndarray, float]:
     """Kennedy and Eberhart's particle swarm, each particle drawn to its own best and to that of all."""
-    size, width = min(max(4, int(evaluations**0.5)), evaluations), high - low
+    size, width = min(evaluations, 12, max(4, int(evaluations**0.5))), high - low
     place = random.uniform(low, high, (size, len(low)))
     if start is not None:  # half of the swarm about the clusters' counts
         about = start + random.normal(0, 0.15, (size, len(low))) * width

@@ -56,7 +56,7 @@ def taylor(network: nn.Module, groups: Sequence[ChannelGroup], batches: Batches 
 def taylor_weights(
     network: nn.Module, groups: Sequence[ChannelGroup], batches: Batches | None = None
 ) -> dict[str, Tensor]:
-    """|sum of w dL/dw| over a filter, added over the layers of the group (arXiv:1906.10771, equation 8 before squaring).
+    """|sum of w dL/dw| over a filter, added over the layers of the group (arXiv:1906.10771, equation 8, no square).
 
     The gradients are of the mean loss in evaluation mode; those of `network` are left as they are.
     """

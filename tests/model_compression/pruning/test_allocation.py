@@ -65,7 +65,7 @@ def test_counts_by_sensitivity() -> None:
     assert by_sensitivity(curves, max_drop=0.06) == {"a": 3, "b": 10}
 
 
-def test_sensitivity_curve_is_that_of_the_pruned_network(trained, groups, evaluate) -> None:  # noqa: ANN001
+def test_sensitivity_curve_is_that_of_the_pruned_network(trained, groups, evaluate) -> None:
     scores = IMPORTANCES.get("l1")(trained, groups)
     curves = sensitivity_curves(trained, groups, scores, evaluate, shape=SHAPE, shares=(0.5, 0.9))
     name = groups[0].name

@@ -11,7 +11,7 @@ from model_compression.pruning.importance import IMPORTANCES
 from .conftest import SHAPE, staircase_ms
 
 
-def test_only_the_stem_and_its_readers_change(trained, groups) -> None:  # noqa: ANN001
+def test_only_the_stem_and_its_readers_change(trained, groups) -> None:
     pruned = first_layer_pruning(
         trained, 0.5, scores=IMPORTANCES.get("l1")(trained, groups), shape=SHAPE, groups=groups, align=4
     )

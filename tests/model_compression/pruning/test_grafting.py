@@ -6,6 +6,7 @@ from torch import nn
 
 from model_compression.errors import PruningError
 from model_compression.pruning.grafting import GraftedReLU, graft, merge
+from zoo.training.loop import TrainConfig, train
 
 
 def block(share: float, *, stride: int = 1) -> nn.Sequential:
@@ -47,8 +48,10 @@ def test_lines_are_least_squares_and_the_nearest_go_first() -> None:
     torch.testing.assert_close(torch.stack([act.slope[1], act.offset[1]]).double(), line, atol=1e-5, rtol=0)
 
 
-def test_a_fifth_grafted_costs_a_point_at_most(trained, batches, evaluate) -> None:  # noqa: ANN001
+def test_a_fifth_grafted_costs_a_point_at_most(trained, batches, small_digits, evaluate) -> None:
     grafted = graft(trained, torch.cat([x for x, _ in batches]), 0.2)
+    assert sum(int(m.linear.sum()) for m in grafted.modules() if isinstance(m, GraftedReLU)) == round(0.2 * 64)
+    train(grafted, small_digits, TrainConfig(epochs=3, lr=0.05), resolution=8)
     assert evaluate(grafted) >= evaluate(trained) - 0.0105
 
 

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from model_compression.errors import BudgetError
-from model_compression.pruning.allocation import least_important, widths
+from model_compression.pruning.allocation import least_important
 from model_compression.pruning.channels import channel_groups, prune_channels
 from model_compression.pruning.importance import IMPORTANCES
 from model_compression.pruning.latency_led import latency_led, staircase
@@ -26,10 +26,10 @@ def test_steps_of_measured_times() -> None:
 
 
 @pytest.mark.parametrize("share", [0.8, 0.6, 0.4])
-def test_least_damage_within_the_budget(share: float, trained, groups, batches) -> None:  # noqa: ANN001
+def test_least_damage_within_the_budget(share: float, trained, groups, batches) -> None:
     scores = IMPORTANCES.get("taylor")(trained, groups, batches)
     budget = share * staircase_ms(trained)
-    found = latency_led(trained, budget, shape=SHAPE, scores=scores, cost=staircase_ms, groups=groups, align=2)
+    found = latency_led(trained, budget, shape=SHAPE, scores=scores, cost=staircase_ms, groups=groups, align=4)
     assert found.ms <= budget and staircase_ms(found.network) == found.ms
     assert found.before_ms == staircase_ms(trained)
     for group in groups:
@@ -37,7 +37,7 @@ def test_least_damage_within_the_budget(share: float, trained, groups, batches) 
         assert steps[-1] == (group.size, found.before_ms) and steps == sorted(steps) and len(steps) < group.size // 2
         assert all(narrow < wide for (_, narrow), (_, wide) in itertools.pairwise(steps))
     best = float("inf")
-    for counts in itertools.product(*(widths(g, align=2) for g in groups)):
+    for counts in itertools.product(*(found.steps[g.name] for g in groups)):
         removed = least_important(groups, scores, {g.name: c for g, c in zip(groups, counts, strict=True)})
         if staircase_ms(prune_channels(trained, removed, SHAPE, groups=groups)) <= budget:
             best = min(best, sum(float(scores[n][c].sum()) for n, c in removed.items()))
@@ -45,7 +45,7 @@ def test_least_damage_within_the_budget(share: float, trained, groups, batches) 
     assert best - 1e-6 <= found.damage <= 1.5 * best + 1e-6
 
 
-def test_replayed_from_what_is_stored(trained, groups, batches) -> None:  # noqa: ANN001
+def test_replayed_from_what_is_stored(trained, groups, batches) -> None:
     scores = IMPORTANCES.get("taylor")(trained, groups, batches)
     budget = 0.5 * staircase_ms(trained)
     found = latency_led(trained, budget, shape=SHAPE, scores=scores, cost=staircase_ms, groups=groups, align=4)
@@ -55,19 +55,19 @@ def test_replayed_from_what_is_stored(trained, groups, batches) -> None:  # noqa
     assert torch.equal(fresh.eval()(images), found.network.eval()(images))
 
 
-def test_multiply_adds_mislead_on_a_staircase(trained, groups, batches) -> None:  # noqa: ANN001
+def test_multiply_adds_mislead_on_a_staircase(trained, groups, batches) -> None:
     scores = IMPORTANCES.get("taylor")(trained, groups, batches)
 
     def macs(network: nn.Module) -> float:
         return float(complexity(network, SHAPE[1:]).macs)
 
-    by_macs = latency_led(trained, 0.6 * macs(trained), shape=SHAPE, scores=scores, cost=macs, groups=groups, align=1)
+    by_macs = latency_led(trained, 0.6 * macs(trained), shape=SHAPE, scores=scores, cost=macs, groups=groups, align=2)
     budget = staircase_ms(by_macs.network)
-    led = latency_led(trained, budget, shape=SHAPE, scores=scores, cost=staircase_ms, groups=groups, align=1)
+    led = latency_led(trained, budget, shape=SHAPE, scores=scores, cost=staircase_ms, groups=groups, align=2)
     assert led.ms <= budget and led.damage < by_macs.damage
 
 
-def test_a_budget_that_nothing_keeps(trained, groups, batches) -> None:  # noqa: ANN001
+def test_a_budget_that_nothing_keeps(trained, groups, batches) -> None:
     scores = IMPORTANCES.get("l1")(trained, groups, batches)
     with pytest.raises(BudgetError, match="narrowest"):
         latency_led(trained, 0.1, shape=SHAPE, scores=scores, cost=staircase_ms, groups=groups)

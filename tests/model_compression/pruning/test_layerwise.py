@@ -22,7 +22,7 @@ def test_closed_form_is_numpy_s() -> None:
     np.testing.assert_allclose(least_squares(inputs, targets).numpy(), expected, atol=1e-10)
 
 
-def test_every_layer_gives_more_of_what_it_gave(trained, groups, batches, evaluate) -> None:  # noqa: ANN001
+def test_every_layer_gives_more_of_what_it_gave(trained, groups, batches, evaluate) -> None:
     images = torch.cat([x for x, _ in batches])
     scores, kept = IMPORTANCES.get("l1")(trained, groups), uniform(groups, 0.4)
     done = layerwise_pruning(trained, kept, images, scores=scores, shape=SHAPE, groups=groups)
@@ -43,7 +43,7 @@ def test_every_layer_gives_more_of_what_it_gave(trained, groups, batches, evalua
     assert float((cut - expected).square().mean()) == pytest.approx(first.before, rel=0.1)
 
 
-def test_the_order_is_the_table_s(trained, groups, batches) -> None:  # noqa: ANN001
+def test_the_order_is_the_table_s(trained, groups, batches) -> None:
     images, scores = batches[0][0], IMPORTANCES.get("l2")(trained, groups)
     energy = {groups[0].name: 1.0, groups[1].name: 7.0, groups[2].name: 3.0}
     done = energy_aware_pruning(

@@ -9,7 +9,7 @@ from model_compression.pruning.channels import mask_channels
 from model_compression.pruning.masking import fold_factors, ones_but, scale_readers
 
 
-def test_a_mask_is_a_channel_that_is_not_read(trained, groups, batches) -> None:  # noqa: ANN001
+def test_a_mask_is_a_channel_that_is_not_read(trained, groups, batches) -> None:
     images = batches[0][0]
     removed = {groups[0].name: [1, 5], groups[2].name: [0, 30]}
     expected = mask_channels(trained, removed, groups)(images)
@@ -24,7 +24,7 @@ def test_a_mask_is_a_channel_that_is_not_read(trained, groups, batches) -> None:
     assert not torch.allclose(trained(images), expected)
 
 
-def test_folded_factors_give_the_same(trained: nn.Module, groups, batches) -> None:  # noqa: ANN001
+def test_folded_factors_give_the_same(trained: nn.Module, groups, batches) -> None:
     torch.manual_seed(0)
     factors = {group.name: torch.rand(group.size) for group in groups}
     folded = copy.deepcopy(trained)

@@ -1,6 +1,7 @@
 """Steps on a device that is a formula."""
 
 import copy
+import itertools
 
 import pytest
 import torch
@@ -13,7 +14,7 @@ from zoo.training.loop import TrainConfig, train
 from .conftest import SHAPE, make_digit_network, staircase_ms
 
 
-def test_every_step_lowers_the_cost_and_keeps_the_best(trained, groups, evaluate) -> None:  # noqa: ANN001
+def test_every_step_lowers_the_cost_and_keeps_the_best(trained, groups, evaluate) -> None:
     rated: list[float] = []
 
     def watched(network: torch.nn.Module) -> float:
@@ -28,7 +29,7 @@ def test_every_step_lowers_the_cost_and_keeps_the_best(trained, groups, evaluate
     )  # fmt: skip
     assert all(torch.equal(v, before[k]) for k, v in trained.state_dict().items())
     costs = [adapted.before_ms, *(step.ms for step in adapted.steps)]
-    assert all(later < earlier for earlier, later in zip(costs, costs[1:], strict=False))
+    assert all(later < earlier for earlier, later in itertools.pairwise(costs))
     assert costs[-1] == adapted.ms == staircase_ms(adapted.network) <= budget
     assert seen == list(adapted.steps) and sum(step.proposals for step in seen) == len(rated)
     for step in seen:
@@ -41,7 +42,7 @@ def test_every_step_lowers_the_cost_and_keeps_the_best(trained, groups, evaluate
     prune_channels(make_digit_network(), adapted.removed, SHAPE).load_state_dict(adapted.network.state_dict())
 
 
-def test_short_tuning_is_kept(trained, groups, evaluate, small_digits) -> None:  # noqa: ANN001
+def test_short_tuning_is_kept(trained, groups, evaluate, small_digits) -> None:
     def tune(network: torch.nn.Module) -> None:
         train(network, small_digits, TrainConfig(epochs=1, lr=0.02), resolution=8)
 
@@ -54,14 +55,14 @@ def test_short_tuning_is_kept(trained, groups, evaluate, small_digits) -> None: 
     assert evaluate(adapted.network) == adapted.steps[-1].accuracy >= evaluate(trained) - 0.03
 
 
-def test_a_budget_out_of_reach(trained, groups, evaluate) -> None:  # noqa: ANN001
+def test_a_budget_out_of_reach(trained, groups, evaluate) -> None:
     with pytest.raises(BudgetError, match="no narrower network"):
         netadapt(
             trained, 0.1, shape=SHAPE, tune=lambda n: None, evaluate=evaluate, cost=staircase_ms, groups=groups, align=8
         )
 
 
-def test_nothing_to_do(trained, groups, evaluate) -> None:  # noqa: ANN001
+def test_nothing_to_do(trained, groups, evaluate) -> None:
     adapted = netadapt(
         trained, 99, shape=SHAPE, tune=lambda n: None, evaluate=evaluate, cost=staircase_ms, groups=groups
     )

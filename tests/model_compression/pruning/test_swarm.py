@@ -38,7 +38,7 @@ def test_better_than_chance_with_60_evaluations(search: str) -> None:
 
         def counted(x: np.ndarray) -> float:
             nonlocal count
-            count += 1  # noqa: B023
+            count += 1
             return sphere(x)
 
         found = minimize(counted, low, high, evaluations=60, search=search, seed=seed)[1]
@@ -63,7 +63,7 @@ def test_copies_are_clusters() -> None:
     assert channel_clusters(network, groups, torch.rand(4, 1, 8, 8), similarity=0.999) == {"0": 3}
 
 
-def test_counts_of_a_network(trained, groups, batches, evaluate) -> None:  # noqa: ANN001
+def test_counts_of_a_network(trained, groups, batches, evaluate) -> None:
     whole = complexity(trained, SHAPE[1:]).macs
 
     def fitness(network: nn.Module) -> float:
