@@ -55,8 +55,8 @@ class HalfSpaceSGD(torch.optim.Optimizer):
     """SGD with momentum that, told which, drives channels to exactly zero (HSPG; DHSPG of arXiv:2303.06862).
 
     `penalize` names the channels to go. From then on each step shrinks their lengths by `shrink` of the average
-    channel, growing, and one whose update leaves the half-space of its old value, <new, old> < epsilon |old|^2, is set to zero
-    for good (arXiv:2107.07467, algorithm 2). Other weights are trained as ever.
+    channel, growing, and one whose update leaves the half-space of its old value, <new, old> < epsilon |old|^2, is set
+    to zero for good (arXiv:2107.07467, algorithm 2). Other weights are trained as ever.
     """
 
     def __init__(
