@@ -97,7 +97,7 @@ def stages_of(network: nn.Module, groups: Sequence[ChannelGroup], shape: Shape) 
     training = network.training
     try:
         with torch.no_grad():
-            network.eval()(torch.zeros(1, *shape[1:]))
+            network.eval()(torch.zeros(1, *shape[1:], device=next(network.parameters()).device))
     finally:
         for handle in handles:
             handle.remove()

@@ -31,12 +31,12 @@ class _Rows:
             if part.side == "in" or not isinstance(layer, (_ConvNd, nn.Linear, _BatchNorm)):
                 continue
             places = [(own, block_of[c]) for c, numbers in enumerate(part.index) for own in numbers]
-            rows, blocks = torch.tensor(places).unbind(1)
+            rows, blocks = torch.tensor(places, device=layer.weight.device).unbind(1)
             self.parameters += [(p, rows, blocks) for p in (layer.weight, layer.bias) if p is not None]
 
     def dot(self, left: Callable[[Tensor], Tensor], right: Callable[[Tensor], Tensor]) -> Tensor:
         """Return the inner product of two readings of the weights, by block."""
-        total = torch.zeros(self.count)
+        total = torch.zeros(self.count, device=self.parameters[0][1].device)
         for p, rows, blocks in self.parameters:
             products = left(p)[rows] * right(p)[rows]
             total.index_add_(0, blocks, products.reshape(len(rows), -1).sum(1))
@@ -85,6 +85,7 @@ class HalfSpaceSGD(torch.optim.Optimizer):
             first_order = rows.dot(lambda p: p.detach(), _gradient).abs()
             length = self._lengths(rows)
             value = length / length.mean().clamp(min=1e-12) + first_order / first_order.mean().clamp(min=1e-12)
+            value = value.cpu()
             scores[name] = torch.zeros(rows.group.size)
             for b, block in enumerate(rows.group.blocks):
                 scores[name][list(block)] = value[b]
@@ -110,15 +111,14 @@ class HalfSpaceSGD(torch.optim.Optimizer):
         self._steps += 1
         for name, going in self._going.items():
             rows = self._rows[name]
-            average = float(self._lengths(rows)[~going].mean()) if (~going).any() else 1.0
             length = self._lengths(rows).clamp(min=1e-20)
-            factor = torch.where(
-                going, (1 - self._shrink * self._steps * average / length).clamp(min=-1), torch.ones(())
-            )
-            self._scale(rows, factor)
+            going = going.to(length.device)
+            average = float(length[~going].mean()) if (~going).any() else 1.0
+            shrunk = (1 - self._shrink * self._steps * average / length).clamp(min=-1)
+            self._scale(rows, torch.where(going, shrunk, torch.ones_like(shrunk)))
             before = rows.dot(lambda p: old[id(p)], lambda p: old[id(p)])
             left = rows.dot(lambda p: p, lambda p: old[id(p)]) <= self._epsilon * before
-            self._zero[name] |= going & left
+            self._zero[name] = self._zero[name].to(going.device) | (going & left)
             self._scale(rows, (~self._zero[name]).float())
 
     def zero_grad(self, set_to_none: bool = True) -> None:
@@ -163,20 +163,22 @@ def only_train_once(
     generator, (mean, std) = torch.Generator().manual_seed(config.seed), data.statistics()
     steps = config.epochs * -(-len(data.train) // config.batch_size)
     chosen, step = False, 0
+    device = next(network.parameters()).device
     network.train()
     for _ in range(config.epochs):
         for images, labels in batches(data.train, config.batch_size, generator):
-            images = augment(normalize(images, mean, std), flip=data.flip, generator=generator)
-            loss = F.cross_entropy(network(resize(images, shape[-1])), labels, label_smoothing=config.label_smoothing)
+            images = augment(normalize(images, mean, std), flip=data.flip, generator=generator).to(device)
+            scores = network(resize(images, shape[-1]))
+            loss = F.cross_entropy(scores, labels.to(device), label_smoothing=config.label_smoothing)
             if not torch.isfinite(loss):
                 raise TrainingDivergedError(f"the loss became {loss.item()} in step {step + 1}")
             optimizer.zero_grad()
             loss.backward()
             nn.utils.clip_grad_norm_(network.parameters(), 5.0)
             if not chosen and step >= warm_up * steps:
-                scores = optimizer.saliencies()
-                kept = global_ranking(groups, scores, share, relative=False)
-                optimizer.penalize(least_important(groups, scores, kept))
+                saliencies = optimizer.saliencies()
+                kept = global_ranking(groups, saliencies, share, relative=False)
+                optimizer.penalize(least_important(groups, saliencies, kept))
                 chosen = True
             for group in optimizer.param_groups:  # cosine, to a hundredth
                 group["lr"] = config.lr * (0.505 + 0.495 * torch.cos(torch.tensor(torch.pi * step / steps)).item())
