@@ -83,6 +83,14 @@ class ChannelGroup:
         return sorted(channel for b in chosen for channel in self.blocks[b])
 
 
+@dataclass(frozen=True)
+class Pruned:
+    """A network without channels, and which they were: numbers of the unpruned network by group, to be stored."""
+
+    network: nn.Module
+    removed: dict[str, list[int]]
+
+
 def channel_groups(network: nn.Module, shape: Shape) -> tuple[ChannelGroup, ...]:
     """Return the groups of channels of `network` that can be pruned, in its order; `shape` (N, C, H, W) of the images.
 

@@ -78,7 +78,7 @@ def some(groups: tuple[ChannelGroup, ...]) -> dict[str, list[int]]:
 
 
 def check(network: nn.Module, fresh: nn.Module, shape: tuple[int, int, int, int] = SHAPE) -> None:
-    network, images = randomize(network), torch.rand(2, *shape[1:])
+    network, fresh, images = randomize(network).double(), fresh.double(), torch.rand(2, *shape[1:]).double()
     before = copy.deepcopy(network.state_dict())
     groups = channel_groups(network, shape)
     removed = some(groups)
@@ -86,7 +86,7 @@ def check(network: nn.Module, fresh: nn.Module, shape: tuple[int, int, int, int]
     pruned = prune_channels(network, removed, shape)
     with torch.no_grad():
         expected = masked_by_hooks(network, removed, groups)(images)
-        assert (pruned(images) - expected).abs().max() < 1e-5
+        assert (pruned(images) - expected).abs().max() < 1e-5 * (1 + expected.abs().max())
     assert sum(p.numel() for p in pruned.parameters()) < sum(p.numel() for p in network.parameters())
     assert all(torch.equal(value, before[name]) for name, value in network.state_dict().items())
     replayed = prune_channels(fresh, json.loads(json.dumps(removed)), shape)
@@ -104,10 +104,10 @@ def test_removed_is_masked(family: str) -> None:
 
 
 def test_residual_network_with_padded_shortcuts() -> None:
-    network = CifarResNet(20)
+    network = CifarResNet(8)
     groups = channel_groups(network, (1, 3, 32, 32))
-    assert {g.name for g in groups} == {f"layer{s}.{b}.conv1" for s in (1, 2, 3) for b in range(3)}
-    check(network, CifarResNet(20), (1, 3, 32, 32))
+    assert {g.name for g in groups} == {f"layer{s}.0.conv1" for s in (1, 2, 3)}
+    check(network, CifarResNet(8), (1, 3, 32, 32))
 
 
 class Flat(nn.Module):
@@ -159,8 +159,8 @@ def test_one_line_for_what_cannot_be_pruned() -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    "name", ["mobilenetv1", "mobilenetv2", "mobilenetv3_small", "efficientnet_lite0", "shufflenet_v2_x1_0",
-             "regnetx_002", "ghostnet", "squeezenet1_1", "timm/resnet18"]
+    "name", ["mobilenetv1_100", "mobilenetv2_100", "mobilenetv3_small_100", "efficientnet_lite0", "starnet_s1",
+             "regnetx_002", "ghostnet_100", "squeezenet1_1", "timm/resnet18"]
 )  # fmt: skip
 def test_published_networks(name: str) -> None:
     check(create_model(name), create_model(name), (1, 3, 64, 64))
