@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
+from model_compression.methods import method
 from model_compression.quantization.float_file import FloatFile, Pair, attribute, by_input_channel, pairs
 
 _ROUNDS = 100  # a pair converges at once, a chain of n layers geometrically
@@ -32,6 +33,7 @@ class EqualizedPair:
     spread_after: float
 
 
+@method("cross-layer-equalization", "quantization", paper="arXiv:1906.04721")
 def equalize(float_path: Path, path: Path, *, calibration: Sequence[np.ndarray] = ()) -> list[EqualizedPair]:
     """Write `float_path` with equalized weights to `path` (section 4.1, equations 8 to 11); atomic.
 
@@ -59,6 +61,7 @@ def equalize(float_path: Path, path: Path, *, calibration: Sequence[np.ndarray] 
     ]
 
 
+@method("bias-absorption", "quantization", paper="arXiv:1906.04721")
 def absorb_biases(float_path: Path, path: Path, *, calibration: Sequence[np.ndarray]) -> dict[str, int]:
     """Write `float_path` with high biases moved into the next layer (section 4.1.3); return channels by layer; atomic.
 
