@@ -55,6 +55,7 @@ QUANTIZATION = {
     "AdaRound": ["adaround"],
     "AdaQuant": ["adaquant"],
     "BRECQ and QDrop": ["brecq", "qdrop"],
+    "activation equalisation": ["smoothquant"],
     "quantization-aware training": ["quantization-aware-training", "lsq"],
     "mixed precision": ["mixed-precision"],
     "accuracy-aware fallback": ["accuracy-aware-fallback"],
@@ -91,7 +92,6 @@ DISTILLATION = {
     "self-supervised distillation": ["disco", "moco-v2"],
 }
 CHAINS = {
-    "activation equalisation": ["smoothquant"],
     "prune, distil, quantize": ["deep-compression"],
     "distillation of a search's winner": ["search-distillation"],
 }
