@@ -2,6 +2,7 @@
 
 import copy
 from itertools import pairwise
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -50,7 +51,7 @@ def drop_units(network: nn.Sequential, *, limit: float = 1e-3) -> nn.Sequential:
     prunable_weights(network)
     training, network = network.training, copy.deepcopy(network)
     remove_masks(network)
-    modules = list(network.eval())
+    modules: list[Any] = list(network.eval())
     places = [i for i, module in enumerate(modules) if isinstance(module, nn.Linear)]
     others = [module for module in modules if not isinstance(module, nn.Linear)]
     if len(places) < 2 or any(list(module.state_dict()) for module in others):

@@ -1,7 +1,7 @@
 """Masks over the weights of a network: zeros that no optimizer step fills."""
 
 from collections.abc import Collection, Mapping
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
@@ -102,7 +102,8 @@ def mask_of(layer: nn.Module) -> Mask | None:
     """Return the mask over the weight of `layer`, if there is one."""
     if not parametrize.is_parametrized(layer, "weight"):
         return None
-    return next((part for part in layer.parametrizations["weight"] if isinstance(part, Mask)), None)
+    parametrizations: Any = layer.parametrizations
+    return next((part for part in parametrizations["weight"] if isinstance(part, Mask)), None)
 
 
 def attach(layer: nn.Module, mask: Mask) -> None:

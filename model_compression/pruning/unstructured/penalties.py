@@ -6,6 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from model_compression.methods import method
 from model_compression.pruning.unstructured.masks import prunable_layers
 from zoo.training.loop import LossFunction
 
@@ -34,8 +35,9 @@ class PenalizedLoss(nn.Module):
         return self.loss(scores, labels, images) + self._penalty()
 
 
+@method("l1-regularization", "pruning", paper="arXiv:1506.02626")
 def l1_loss(network: nn.Module, strength: float, *, loss: LossFunction | None = None) -> PenalizedLoss:
-    """Return `loss` with `strength` times the sum of absolute weights."""
+    """Return `loss` with `strength` times the sum of absolute weights, which bears pruning better than L2 does."""
     return PenalizedLoss(network, torch.abs, strength, loss=loss)
 
 

@@ -49,6 +49,7 @@ def test_hidden_weights_learn_and_are_driven_back(layer):
 
 def test_masks_change_only_in_training_and_ever_less_often(layer):
     mask = mask_of(layer)
+    assert layer.weight[0, 0] == 0
     looks = {}
     for progress in (0.0, 0.5, 0.9):
         looks[progress] = 0
@@ -94,7 +95,7 @@ def test_it_compresses_as_much_as_train_prune_retrain_at_the_same_accuracy(perce
     for seed in range(3):
         network = perceptron(64, seed=seed)
         train(network, small_digits, TrainConfig(epochs=20, seed=seed), resolution=8)
-        start_surgery(network, rate=1.5)
+        start_surgery(network, rate=2.5)
         train(network, small_digits, TrainConfig(epochs=40, lr=0.05, seed=seed), resolution=8)
         surgery = accuracy(network, small_digits.val, small_digits, 8)
         share = sparsity(network)
@@ -104,4 +105,4 @@ def test_it_compresses_as_much_as_train_prune_retrain_at_the_same_accuracy(perce
         )[-1]  # fmt: skip
         print("sparsity", share, "surgery", surgery, "han", han.accuracy)
         differences.append(surgery - han.accuracy)
-    assert sum(differences) / 3 > -0.005
+    assert sum(differences) / 3 >= 0
