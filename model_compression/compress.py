@@ -20,6 +20,7 @@ from model_compression.distillation.teacher import (
 )
 from model_compression.export.artifact import Accuracies, DeployArtifact, InputFormat, ModelCard
 from model_compression.export.onnx import evaluate_session, export_network
+from model_compression.methods import method
 from model_compression.recipe import Job, Recipe, StepReport
 from model_compression.recipe.pipeline import run_steps
 from model_compression.recipe.steps.train import Distil, Train
@@ -44,6 +45,7 @@ class HasSpec(Protocol):
         ...
 
 
+@method("search-distillation", "combined", paper="the survey, section 8; arXiv:1911.13053")
 def compress(
     net: ArchSpec | HasSpec,
     data: str | Splits,

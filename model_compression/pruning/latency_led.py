@@ -63,11 +63,12 @@ def latency_led(
     damage: Damage | None = None,
     groups: Sequence[ChannelGroup] | None = None,
     align: int = 8,
+    most: int = 6,
     tolerance: float = 0.01,
 ) -> LatencyLed:
     """Remove the channels of least damage so that the whole network costs at most `budget_ms`.
 
-    Each group is pruned alone to every width that `align` allows, and what the whole network then costs shows the
+    Each group is pruned alone to widths that `align` allows, and what the whole network then costs shows the
     device's staircase. Only its steps go into a multiple-choice knapsack (as in HALP, arXiv:2110.10811). Savings do not
     quite add up; so the choice is measured as a whole, and the knapsack's budget corrected until the real one is kept.
 
@@ -76,6 +77,7 @@ def latency_led(
         cost: of a network; what onnxruntime takes here by default. Multiply-adds give pruning led by them.
         damage: of removing those channels of that group; by default the sum of their scores, which then have to be
             comparable between groups, as those of "taylor" are.
+        most: narrower widths of a group that are measured, spread evenly over those that `align` allows.
 
     Raises BudgetError where the narrowest network costs more.
     """
@@ -88,7 +90,9 @@ def latency_led(
             return price(prune_channels(network, least_important(groups, scores, kept), shape, groups=groups))
 
         before = price(network)
-        steps = {group.name: _steps(group, before, measure, align=align, tolerance=tolerance) for group in judged}
+        steps = {
+            group.name: _steps(group, before, measure, align=align, most=most, tolerance=tolerance) for group in judged
+        }
         options = []
         for group in judged:
             gone = [least_important([group], scores, {group.name: c}).get(group.name, []) for c in steps[group.name]]
@@ -114,10 +118,12 @@ def latency_led(
 
 
 def _steps(
-    group: ChannelGroup, before_ms: float, measure: Callable[[Kept], float], *, align: int, tolerance: float
+    group: ChannelGroup, before_ms: float, measure: Callable[[Kept], float], *, align: int, most: int, tolerance: float
 ) -> dict[int, float]:
     """Return the steps of the group's staircase with what the whole network costs on each."""
     *narrower, whole = widths(group, align=align)
+    if len(narrower) > most:
+        narrower = [narrower[round(i * (len(narrower) - 1) / max(1, most - 1))] for i in range(most)]
     ms = {count: measure({group.name: count}) for count in narrower} | {whole: before_ms}
     # the tolerance is of the group's own share in the network, which is about what all its channels save
     share = max(before_ms - min(ms.values()), 0.0)

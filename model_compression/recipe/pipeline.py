@@ -11,6 +11,7 @@ from torch import Tensor
 from latency_tables import get_runtime
 from model_compression.errors import RecipeError
 from model_compression.export.onnx import network_inputs
+from model_compression.methods import method
 from model_compression.recipe.judgement import Attempt, StepReport, judge
 from model_compression.recipe.step import Job, Step
 from model_compression.recipe.structure import CHANGES, Compressed, rebuild
@@ -21,6 +22,7 @@ from zoo.weights import WeightsError
 from zoo.weights.files import read_tensors, save_tensors
 
 
+@method("deep-compression", "combined", paper="arXiv:1510.00149")
 def run_steps(
     start: Compressed,
     steps: Sequence[Step],

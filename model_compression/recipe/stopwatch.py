@@ -46,7 +46,7 @@ class MeasuredLatency:
 
     def cost(self, shape: InputShape) -> AbstractContextManager[Cost]:
         """Give what times one network after the other in a bench of its own."""
-        return measured_cost(shape, runtime=self.runtime, dtype=self.dtype, threads=self.threads)
+        return measured_cost(shape, runtime=self.runtime, dtype=self.dtype, threads=self.threads, seconds_each=0.5)
 
     @contextlib.contextmanager
     def layer_cost(self) -> Iterator[LayerCost]:
