@@ -49,7 +49,7 @@ class Clustered(Decomposition):
 
     def check(self, layer: Layer, ranks: Ranks) -> None:
         if len(ranks) != 3 or min(ranks) < 1:
-            raise FactorizationError(f"{list(ranks)} is not a rank, a number of input clusters and one of output clusters")
+            raise FactorizationError(f"{list(ranks)} is not a rank and the numbers of input and output clusters")
         if ranks[0] > (full := self._full(layer, *ranks[1:])):
             raise FactorizationError(f"rank {ranks[0]} of a pair of clusters that has at most {full}")
 
@@ -89,7 +89,9 @@ class Clustered(Decomposition):
     def _full(self, layer: Layer, inputs: int, outputs: int) -> int:
         out_chans, in_chans, height, width = weight_of(layer).shape
         if in_chans % inputs or out_chans % outputs:
-            raise FactorizationError(f"{in_chans} inputs and {out_chans} outputs are not {inputs} and {outputs} clusters")
+            raise FactorizationError(
+                f"{in_chans} inputs and {out_chans} outputs do not make {inputs} and {outputs} equal clusters"
+            )
         return min(out_chans // outputs, in_chans // inputs * height * width)
 
 

@@ -13,9 +13,9 @@ from model_compression.low_rank.layers import get_layers
 from model_compression.methods import method
 
 
-@method("rank-constrained-training", "low-rank", paper="nuclear norm by proximal steps: Cai et al., SIAM J. Optim. 2010")
+@method("rank-constrained-training", "low-rank", paper="Cai et al., SIAM J. Optim. 2010, theorem 2.1")
 class RankConstraint:
-    """Shrinks the singular values of layers after each step of a training, so that their ranks fall: give it as on_step.
+    """Shrinks the singular values of layers after each step of a training (its on_step), so that their ranks fall.
 
     A step of `strength` takes that much off every singular value and ends at 0: the proximal step of `strength` times
     the nuclear norm (divided by the learning rate). Call `shrink` once after the training.
