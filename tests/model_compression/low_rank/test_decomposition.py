@@ -80,7 +80,7 @@ def test_layers_that_cannot_be_decomposed_are_refused_in_one_line():
         way = DECOMPOSITIONS.get(kind)()
         for layer in (nn.Conv2d(8, 8, 3, groups=8), nn.ReLU(), nn.Conv1d(4, 4, 3), nn.ConvTranspose2d(4, 4, 3)):
             assert not takes(way, layer)
-            with pytest.raises(FactorizationError, match="groups|neither a plain") as info:
+            with pytest.raises(FactorizationError, match=r"groups|neither a plain") as info:
                 way.decompose(layer, (1,))
             assert "\n" not in str(info.value)
     with pytest.raises(FactorizationError, match="use svd"):
