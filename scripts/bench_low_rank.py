@@ -1,12 +1,12 @@
-"""What low-rank decompositions keep of the accuracy, how much faster and how much smaller networks get. Markdown tables.
+"""Accuracy, speed and size of networks with low-rank decompositions. Prints Markdown tables.
 
 usage: EDGEZOO_DATA=FOLDER python scripts/bench_low_rank.py --cifar FOLDER_OF_CIFAR10 --out build/low-rank
 
 FOLDER_OF_CIFAR10 is made by unpack_cifar10.py in the folder that EDGEZOO_DATA names, where the weights of ResNet-56
-(resnet56-cifar10.safetensors) lie too. ResNet-18 and MobileNetV2 have new weights: latency and size alone. Ranks are the
-same share of each layer's channels, in steps of the device's staircase, but for the last row, where all layers' ranks
-are chosen at once so that the layers take as long together as with tucker. Nothing is trained after a decomposition
-unless --epochs says so. Latencies are measured at the end, in turns: leave the machine alone.
+(resnet56-cifar10.safetensors) lie too. ResNet-18 and MobileNetV2 have new weights: latency and size alone. Ranks are
+the same share of each layer's channels, in steps of the device's staircase, but for the last row, where all layers'
+ranks are chosen at once so that the layers take as long together as with tucker. Nothing is trained after a
+decomposition unless --epochs says so. Latencies are measured at the end, in turns: leave the machine alone.
 """
 
 import argparse
@@ -43,7 +43,7 @@ Rows = dict[str, dict[str, Any]]
 
 def load_network(name: str, data: Splits | None) -> nn.Module:
     """Return the network called `name`: with trained weights where there is data for them."""
-    if name != "resnet56":
+    if data is None:
         return zoo.create_model({"resnet18": "timm/resnet18", "mobilenetv2": "mobilenetv2_100"}[name]).eval()
     mean, std = data.statistics()
     return load_cifar_resnet(Path(os.environ["EDGEZOO_DATA"]) / WEIGHTS, mean=mean, std=std)

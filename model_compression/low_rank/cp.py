@@ -86,7 +86,7 @@ def bounded_cp(tensor: np.ndarray, rank: int, *, starts: int = _STARTS) -> list[
                 continue
             factors = _spread(fitted.factors)
             if (component_norms(factors) ** 2).sum() <= NORM_LIMIT:
-                found.append((float(np.linalg.norm(cp_to_tensor((None, factors)) - unit)), factors))
+                found.append((float(np.linalg.norm(np.asarray(cp_to_tensor((None, factors))) - unit)), factors))
         if found:
             return [factor * size ** (1 / tensor.ndim) for factor in min(found, key=lambda pair: pair[0])[1]]
     raise FactorizationError(f"no bounded CP decomposition of rank {rank}: use tucker")

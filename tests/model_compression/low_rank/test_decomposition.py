@@ -54,8 +54,6 @@ def test_the_error_falls_with_the_rank(kind):
 def test_what_is_fitted_to_images_does_better_on_them(kind, correlated):
     torch.manual_seed(0)
     conv, way = nn.Conv2d(6, 8, 3, padding=1).eval(), DECOMPOSITIONS.get(kind)()
-    if kind == "clustered":
-        pytest.skip("clusters are fitted to weights")
     covariance = input_covariances(conv, correlated[:32], [""], positions=90)[""]
     ranks, held = way.scaled(conv, 0.4), correlated[32:]
     plain, aware = way.decompose(conv, ranks), way.decompose(conv, ranks, covariance)
