@@ -1,5 +1,6 @@
 """The ranks of all layers at once, under a latency budget."""
 
+import copy
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -117,9 +118,14 @@ def uniform_ranks(
     multiple: int = 16,
 ) -> dict[str, Factors]:
     """Return ranks of the same `share` of each layer's channels; layers that would not get smaller are left out."""
+<<<<<<< HEAD
     return _for_each(
         network, shape, kind, names, lambda layer: [DECOMPOSITIONS.get(kind)().scaled(layer, share, multiple)]
     )
+=======
+    way = DECOMPOSITIONS.get(kind)()
+    return _for_each(network, shape, kind, names, lambda layer: [way.scaled(layer, share, multiple)])
+>>>>>>> w-lowrank
 
 
 def energy_ranks(
@@ -150,7 +156,7 @@ def energy_ranks(
 
 def is_smaller(kind: str, layer: Layer, ranks: Ranks, input_shape: Sequence[int]) -> bool:
     """Return whether the decomposition has both fewer parameters and fewer multiply-adds than `layer`."""
-    whole = complexity(layer, tuple(input_shape))
+    whole = complexity(copy.deepcopy(layer).to("meta"), tuple(input_shape))
     small = complexity_of(kind, layer, ranks, input_shape)
     return small.params < whole.params and small.macs < whole.macs
 

@@ -32,7 +32,8 @@ class Clustered(Decomposition):
     """A kxk convolution whose channels are clustered, with an SVD for each pair of an input and an output cluster.
 
     Ranks: (of each pair, clusters of inputs, clusters of outputs). Clusters are of equal size, so that grouped
-    convolutions compute them: the numbers must divide those of the channels.
+    convolutions compute them: the numbers must divide those of the channels. A covariance changes the fits and not the
+    clusters.
     """
 
     only_spatial = True
@@ -49,9 +50,13 @@ class Clustered(Decomposition):
 
     def check(self, layer: Layer, ranks: Ranks) -> None:
         if len(ranks) != 3 or min(ranks) < 1:
+<<<<<<< HEAD
             raise FactorizationError(
                 f"{list(ranks)} is not a rank, a number of input clusters and one of output clusters"
             )
+=======
+            raise FactorizationError(f"{list(ranks)} is not a rank and the numbers of input and output clusters")
+>>>>>>> w-lowrank
         if ranks[0] > (full := self._full(layer, *ranks[1:])):
             raise FactorizationError(f"rank {ranks[0]} of a pair of clusters that has at most {full}")
 
@@ -76,13 +81,22 @@ class Clustered(Decomposition):
         order_out = clusters(weight.flatten(1).numpy(), outputs).flatten()
         sorted_weight = weight[order_out][:, order_in]
         blocks = sorted_weight.reshape(outputs, out_chans // outputs, inputs, in_chans // inputs, *weight.shape[2:])
-        first = torch.empty(inputs, outputs, rank, blocks[0, 0, 0].numel(), dtype=weight.dtype)
-        last = torch.empty(outputs, out_chans // outputs, inputs, rank, dtype=weight.dtype)
-        for i in range(inputs):
-            for o in range(outputs):
-                block = blocks[o, :, i].flatten(1)
-                filters = basis(block.T, rank).T
-                first[i, o], last[o, :, i] = balance(filters, refit(block, filters))
+        size = blocks[0, 0, 0].numel()
+        whole, within = covariance, [None] * inputs
+        if covariance is not None:
+            whole = covariance.reshape(2 * (in_chans, weight[0, 0].numel()))[order_in][:, :, order_in].reshape(
+                covariance.shape
+            )
+            within = [whole[i * size : (i + 1) * size, i * size : (i + 1) * size] for i in range(inputs)]
+        first = torch.empty(inputs, outputs, rank, size, dtype=weight.dtype)
+        last = torch.empty(outputs, out_chans // outputs, inputs * rank, dtype=weight.dtype)
+        for o in range(outputs):
+            filters = [basis(blocks[o, :, i].flatten(1).T, rank, within[i]).T for i in range(inputs)]
+            side_by_side = torch.block_diag(*filters)
+            rows = refit(blocks[o].flatten(1), side_by_side, whole)
+            side_by_side, last[o] = balance(side_by_side, rows)
+            for i, rows_of_cluster in enumerate(side_by_side.reshape(inputs, rank, -1)):
+                first[i, o] = rows_of_cluster[:, i * size : (i + 1) * size]
         values = {"0.order": order_in, "1.weight": first, "3.weight": last, "4.order": order_out.argsort()}
         if layer.bias is not None:
             values["3.bias"] = layer.bias.detach().cpu()[order_out]
@@ -92,7 +106,11 @@ class Clustered(Decomposition):
         out_chans, in_chans, height, width = weight_of(layer).shape
         if in_chans % inputs or out_chans % outputs:
             raise FactorizationError(
+<<<<<<< HEAD
                 f"{in_chans} inputs and {out_chans} outputs are not {inputs} and {outputs} clusters"
+=======
+                f"{in_chans} inputs and {out_chans} outputs do not make {inputs} and {outputs} equal clusters"
+>>>>>>> w-lowrank
             )
         return min(out_chans // outputs, in_chans // inputs * height * width)
 

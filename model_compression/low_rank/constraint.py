@@ -13,19 +13,19 @@ from model_compression.low_rank.layers import get_layers
 from model_compression.methods import method
 
 
-@method(
-    "rank-constrained-training", "low-rank", paper="nuclear norm by proximal steps: Cai et al., SIAM J. Optim. 2010"
-)
+@method("rank-constrained-training", "low-rank", paper="Cai et al., SIAM J. Optim. 2010, theorem 2.1")
 class RankConstraint:
-    """Shrinks the singular values of layers after each step of a training, so that their ranks fall: give it as on_step.
+    """Shrinks the singular values of layers after each step of a training (its on_step), so that their ranks fall.
 
     A step of `strength` takes that much off every singular value and ends at 0: the proximal step of `strength` times
-    the nuclear norm (divided by the learning rate). Call `shrink` once after the training.
+    the nuclear norm, without the learning rate. After `steps` the ranks that it left are held, and the values are free
+    to grow again. Call `finish` once after the training.
 
     >>> from model_compression.low_rank import factorize
     >>> network = nn.Sequential(nn.Linear(8, 8))
     >>> constraint = RankConstraint(network, ["0"], strength=10.0)  # more than there is
-    >>> constraint.shrink()
+    >>> constraint()
+    >>> constraint.finish()
     >>> factorize(network, constraint.factors())
     Sequential(
       (0): Sequential(
@@ -36,6 +36,7 @@ class RankConstraint:
 
     Args:
         kind: what the layers will be decomposed to, which says of which matrix the rank falls.
+        steps: of shrinking, half of those of the training say; None = to the end.
         every: steps to one shrinkage, which is then so much stronger; singular values take time.
 
     Raises FactorizationError for a layer that `kind` does not take, UnknownNameError for a name that is none.
@@ -48,6 +49,7 @@ class RankConstraint:
         *,
         strength: float,
         kind: Literal["svd", "separable", "separable-bn"] = "svd",
+        steps: int | None = None,
         every: int = 1,
     ) -> None:
         if not (strength >= 0 and every >= 1):
@@ -58,13 +60,25 @@ class RankConstraint:
                 self._layers[name] = DECOMPOSITIONS.get(kind)().take(layer)
             except FactorizationError as error:
                 raise FactorizationError(f"layer {name!r} as {kind}: {error}") from None
-        self._strength, self._every, self._step = strength, every, 0
+        self._strength, self._every, self._step, self._steps = strength, every, 0, steps
+        self._held: dict[str, int] = {}
 
     def __call__(self) -> None:
-        """Count a step, and shrink where it is time."""
+        """Count a step, and shrink or hold where it is time."""
         self._step += 1
-        if self._step % self._every == 0:
+        if self._step % self._every:
+            return
+        if self._steps is None or self._step <= self._steps:
             self.shrink(self._every)
+        else:
+            self.hold()
+
+    def finish(self) -> None:
+        """Treat what the last step of the training changed."""
+        if self._steps is None:
+            self.shrink()
+        else:
+            self.hold()
 
     @torch.no_grad()
     def shrink(self, steps: int = 1) -> None:
@@ -73,6 +87,15 @@ class RankConstraint:
             left, values, right = torch.linalg.svd(self._matrix(layer), full_matrices=False)
             kept = (values - steps * self._strength).clamp(min=0)
             self._write(layer, left @ (kept[:, None] * right))
+
+    @torch.no_grad()
+    def hold(self) -> None:
+        """Bring each layer back to the rank that it had when this was first called: the nearest weight of it."""
+        self._held = self._held or self.ranks()
+        for name, layer in self._layers.items():
+            left, values, right = torch.linalg.svd(self._matrix(layer), full_matrices=False)
+            rank = self._held[name]
+            self._write(layer, left[:, :rank] @ (values[:rank, None] * right[:rank]))
 
     @torch.no_grad()
     def ranks(self, *, energy: float = 0.99) -> dict[str, int]:

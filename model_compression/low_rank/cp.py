@@ -1,6 +1,7 @@
 """CP: a kernel as a sum of products of four vectors."""
 
 import math
+import warnings
 from collections.abc import Sequence
 
 import numpy as np
@@ -71,20 +72,21 @@ def bounded_cp(tensor: np.ndarray, rank: int, *, starts: int = _STARTS) -> list[
         found: list[tuple[float, list[np.ndarray]]] = []
         for start in range(starts):
             try:
-                fitted = parafac(
-                    unit,
-                    rank,
-                    n_iter_max=_ITERATIONS,
-                    init="random" if start else "svd",
-                    random_state=start,
-                    l2_reg=penalty,
-                    tol=1e-6,
-                )
+                with warnings.catch_warnings(action="ignore", category=UserWarning):  # ranks above a mode's size
+                    fitted = parafac(
+                        unit,
+                        rank,
+                        n_iter_max=_ITERATIONS,
+                        init="random" if start else "svd",
+                        random_state=start,
+                        l2_reg=penalty,
+                        tol=1e-6,
+                    )
             except np.linalg.LinAlgError:
                 continue
             factors = _spread(fitted.factors)
             if (component_norms(factors) ** 2).sum() <= NORM_LIMIT:
-                found.append((float(np.linalg.norm(cp_to_tensor((None, factors)) - unit)), factors))
+                found.append((float(np.linalg.norm(np.asarray(cp_to_tensor((None, factors))) - unit)), factors))
         if found:
             return [factor * size ** (1 / tensor.ndim) for factor in min(found, key=lambda pair: pair[0])[1]]
     raise FactorizationError(f"no bounded CP decomposition of rank {rank}: use tucker")

@@ -61,7 +61,7 @@ class Dictionary(Decomposition):
         filters = torch.einsum("am,bm->mab", columns, rows).flatten(1)
         sums = refit(kernels, filters).reshape(out_chans, -1)
         if covariance is not None:
-            first = torch.kron(torch.eye(in_chans, dtype=weight.dtype), filters)
+            first = torch.kron(torch.eye(in_chans, dtype=weight.dtype), filters.contiguous())
             sums = refit(weight.flatten(1), first, covariance)
         return {
             "0.weight": columns.T.repeat(in_chans, 1),

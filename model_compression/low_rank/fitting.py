@@ -18,10 +18,9 @@ def basis(matrix: Tensor, rank: int, covariance: Tensor | None = None) -> Tensor
         return matrix @ _top(matrix.T @ weighted, rank)
     if covariance is None:
         return _top(matrix @ matrix.T, rank)
-    try:
-        root = torch.linalg.cholesky(covariance)
-    except torch.linalg.LinAlgError:
-        raise FactorizationError("a covariance that is not positive definite: give more images") from None
+    root, failed = torch.linalg.cholesky_ex(covariance)
+    if failed:
+        raise FactorizationError("a covariance that is not positive definite: it is no mean of products")
     half = root.T @ matrix
     return torch.linalg.solve_triangular(root.T, _top(half @ half.T, rank), upper=True)
 

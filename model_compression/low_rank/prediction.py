@@ -4,6 +4,7 @@ import torch
 from torch import Tensor, nn
 
 from model_compression.low_rank.decomposition import DECOMPOSITIONS, Layer, Ranks, weight_of
+from model_compression.low_rank.fitting import refit
 from model_compression.low_rank.svd import Svd
 from model_compression.methods import method
 
@@ -14,8 +15,8 @@ class Prediction(Svd):
     """The weights of R inputs are kept, those of all others are predicted from them by kernel ridge regression.
 
     The kernel is the inputs' covariance where it is given (the paper's for layers above the first), else that of the
-    weights themselves; the inputs are chosen greedily, each the one that the others predict worst. The first small layer
-    is this prediction and is not trained.
+    weights themselves; the inputs are chosen greedily, each the one that the others predict worst. The first small
+    layer is this prediction and is not trained; with a covariance the second is fitted to it.
     """
 
     def full_ranks(self, layer: Layer) -> Ranks:
@@ -32,7 +33,8 @@ class Prediction(Svd):
         kernel = kernel + (1e-9 * kernel.diagonal().mean() + 1e-30) * torch.eye(len(kernel), dtype=kernel.dtype)
         kept = greedy_subset(kernel, ranks[0])
         predicted = torch.linalg.solve(kernel[kept][:, kept], kernel[kept])
-        return {"0.weight": predicted, "1.weight": weight[:, kept]}
+        last = weight[:, kept] if covariance is None else refit(weight, predicted, covariance)
+        return {"0.weight": predicted, "1.weight": last}
 
 
 def greedy_subset(kernel: Tensor, count: int) -> Tensor:
