@@ -118,14 +118,8 @@ def uniform_ranks(
     multiple: int = 16,
 ) -> dict[str, Factors]:
     """Return ranks of the same `share` of each layer's channels; layers that would not get smaller are left out."""
-<<<<<<< HEAD
-    return _for_each(
-        network, shape, kind, names, lambda layer: [DECOMPOSITIONS.get(kind)().scaled(layer, share, multiple)]
-    )
-=======
     way = DECOMPOSITIONS.get(kind)()
     return _for_each(network, shape, kind, names, lambda layer: [way.scaled(layer, share, multiple)])
->>>>>>> w-lowrank
 
 
 def energy_ranks(

@@ -50,13 +50,7 @@ class Clustered(Decomposition):
 
     def check(self, layer: Layer, ranks: Ranks) -> None:
         if len(ranks) != 3 or min(ranks) < 1:
-<<<<<<< HEAD
-            raise FactorizationError(
-                f"{list(ranks)} is not a rank, a number of input clusters and one of output clusters"
-            )
-=======
             raise FactorizationError(f"{list(ranks)} is not a rank and the numbers of input and output clusters")
->>>>>>> w-lowrank
         if ranks[0] > (full := self._full(layer, *ranks[1:])):
             raise FactorizationError(f"rank {ranks[0]} of a pair of clusters that has at most {full}")
 
@@ -106,11 +100,7 @@ class Clustered(Decomposition):
         out_chans, in_chans, height, width = weight_of(layer).shape
         if in_chans % inputs or out_chans % outputs:
             raise FactorizationError(
-<<<<<<< HEAD
-                f"{in_chans} inputs and {out_chans} outputs are not {inputs} and {outputs} clusters"
-=======
                 f"{in_chans} inputs and {out_chans} outputs do not make {inputs} and {outputs} equal clusters"
->>>>>>> w-lowrank
             )
         return min(out_chans // outputs, in_chans // inputs * height * width)
 
