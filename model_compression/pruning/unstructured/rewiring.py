@@ -86,6 +86,7 @@ def start_sparse(
         sparsity: of each layer, to which the share of weights that are exchanged belongs as well.
         growth: "random" is `sparse_evolutionary_training`.
         share: of a layer's weights exchanged at first, 0..1; it falls to 0 at `until`, a share of the training.
+        interval: steps between exchanges: new weights need some to grow, or they are the next to go.
         seed: of the first masks.
 
     Raises PruningError for a sparsity outside [0, 1) and settings out of range.

@@ -32,7 +32,6 @@ def test_weights_of_pixels_that_are_always_black_go_first(perceptron, batch):
     images[:, :, :4] = 0  # half of the inputs
     prune_by_gradient(network, [(images, batch[1])], 0.4)
     assert sparsity(network) == pytest.approx(0.4, abs=1e-3)
-    assert not get_masks(network)["1"][:, 32:].all() or get_masks(network)["1"][:, :32].sum() < 32 * 32
     black, lit = get_masks(network)["1"][:, :32].float().mean(), get_masks(network)["1"][:, 32:].float().mean()
     assert black < 0.3 < 0.9 < lit
 

@@ -1,22 +1,12 @@
-import io
-import os
-import zipfile
-from collections import Counter
-from pathlib import Path
-
-import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
-from PIL import Image
-from torch import nn
 
 from model_compression.errors import PruningError
 from model_compression.pruning.unstructured.magnitude import prune_by_magnitude
 from model_compression.pruning.unstructured.masks import get_masks, mask_of, sparsity
 from model_compression.pruning.unstructured.rewiring import sparse_evolutionary_training, start_sparse
 from zoo import UnknownNameError
-from zoo.data.splits import ImageSet, Splits, stratified
 from zoo.training import TrainConfig, accuracy, train
 
 
@@ -66,7 +56,6 @@ def test_the_smallest_go_and_those_of_largest_gradient_start_at_zero(perceptron,
 
 
 def test_the_exchange_dies_out(perceptron, batch):
-    mask = None
     network = perceptron()
     start_sparse(network, 0.5, interval=1, share=0.4, until=0.8)
     mask = mask_of(network[1])
@@ -111,39 +100,3 @@ def test_a_network_that_is_sparse_already_can_start_anew(perceptron):
     prune_by_magnitude(network, 0.3)
     start_sparse(network, 0.5)
     assert counts(network) == {"1": 1024, "3": 160}
-
-
-@pytest.mark.slow
-def test_rewiring_beats_masks_that_stay_on_photographs():
-    """A small network with 5 % of its weights on 2,000 images of CIFAR-10."""
-    folder = os.environ.get("EDGEZOO_DATA")
-    archive = Path(folder or "") / "cifar10-train.zip"
-    if not folder or not archive.is_file():
-        pytest.skip("needs cifar10-train.zip in the folder that EDGEZOO_DATA names")
-    images, labels, taken = [], [], Counter()
-    with zipfile.ZipFile(archive) as file:
-        for name in file.namelist():
-            label = Path(name).parent.name
-            taken[label] += 1
-            if taken[label] <= 300:
-                images.append(np.asarray(Image.open(io.BytesIO(file.read(name))).convert("RGB")))
-                labels.append(label)
-    classes = tuple(sorted(taken))
-    pixels = torch.from_numpy(np.stack(images)).permute(0, 3, 1, 2).contiguous()
-    whole = ImageSet(pixels, torch.tensor([classes.index(label) for label in labels]))
-    learned, held_out = stratified(whole, 1 / 3, seed=0)
-    data = Splits("cifar", learned, held_out, held_out, classes, flip=True)
-    found = {}
-    for name, share in (("static", 0.0), ("rewired", 0.3)):
-        torch.manual_seed(0)
-        network = nn.Sequential(
-            *(nn.Conv2d(3, 32, 3, stride=2), nn.BatchNorm2d(32), nn.ReLU()),
-            *(nn.Conv2d(32, 64, 3, stride=2), nn.BatchNorm2d(64), nn.ReLU()),
-            *(nn.Conv2d(64, 64, 3), nn.BatchNorm2d(64), nn.ReLU()),
-            *(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(64, 10)),
-        )
-        start_sparse(network, 0.95, share=share, interval=20)
-        train(network, data, TrainConfig(epochs=12), resolution=32)
-        found[name] = accuracy(network, data.val, data, 32)
-    print(found)
-    assert found["rewired"] > found["static"]
