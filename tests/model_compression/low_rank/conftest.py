@@ -1,8 +1,17 @@
 """Layers of every sort that decompositions take."""
 
+import importlib
+import io
+import os
+import zipfile
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
 import pytest
 import torch
-from torch import nn
+from PIL import Image
+from torch import Tensor, nn
 
 from zoo.blocks.layers import Conv2d
 
@@ -39,3 +48,41 @@ def correlated() -> torch.Tensor:
     smooth = nn.functional.avg_pool2d(noise, 3, 1)
     mixed = torch.einsum("oc,nchw->nohw", torch.randn(6, 3, generator=generator), smooth)
     return mixed + 0.05 * torch.randn(mixed.shape, generator=generator)
+
+
+class Cifar(NamedTuple):
+    """ResNet-56 with trained weights, images to fit to, and others with labels to judge by."""
+
+    network: nn.Module
+    images: Tensor
+    held: Tensor
+    labels: Tensor
+
+    def accuracy(self, network: nn.Module) -> float:
+        with torch.no_grad():
+            classes = torch.cat([network(chunk).argmax(1) for chunk in self.held.split(100)])
+        return float((classes == self.labels).float().mean())
+
+
+@pytest.fixture(scope="session")
+def cifar() -> Cifar:
+    folder = Path(os.environ.get("EDGEZOO_DATA", ""))
+    weights, archive = folder / "resnet56-cifar10.safetensors", folder / "cifar10-test.zip"
+    if not (weights.is_file() and archive.is_file()):
+        pytest.skip(f"needs {weights.name} and {archive.name} in the folder that EDGEZOO_DATA names")
+    images, labels = [], []
+    with zipfile.ZipFile(archive) as file:
+        names = file.namelist()
+        classes = sorted({Path(name).parent.name for name in names})
+        for name in names:
+            if labels.count(label := classes.index(Path(name).parent.name)) < 80:
+                images.append(np.asarray(Image.open(io.BytesIO(file.read(name))).convert("RGB")))
+                labels.append(label)
+    mean, std = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+    pixels = torch.from_numpy(np.stack(images)).permute(0, 3, 1, 2) / 255
+    pixels = (pixels - torch.tensor(mean).view(3, 1, 1)) / torch.tensor(std).view(3, 1, 1)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(Path(__file__).parents[3] / "scripts")
+        network = importlib.import_module("cifar_resnet").load_cifar_resnet(weights, mean=mean, std=std)
+    order = torch.randperm(len(labels), generator=torch.Generator().manual_seed(0))
+    return Cifar(network, pixels[order[:200]], pixels[order[200:]], torch.tensor(labels)[order[200:]])

@@ -1,13 +1,6 @@
-import importlib
-import io
-import os
-import zipfile
-from pathlib import Path
-
 import numpy as np
 import pytest
 import torch
-from PIL import Image
 from torch import nn
 
 import zoo
@@ -18,7 +11,6 @@ from model_compression.low_rank.covariance import input_covariances
 from model_compression.low_rank.layers import effective_weight, relative_error
 
 CLUSTERED = DECOMPOSITIONS.get("clustered")()
-_DATA = Path(os.environ.get("EDGEZOO_DATA", ""))
 
 
 def test_planted_clusters_are_found():
@@ -53,37 +45,12 @@ def test_clusters_that_do_not_divide_the_channels_are_refused():
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(
-    not (_DATA / "resnet56-cifar10.safetensors").is_file(),
-    reason="needs resnet56-cifar10.safetensors and cifar10-test.zip in the folder that EDGEZOO_DATA names",
-)
-def test_half_the_multiplications_of_a_convolution_cost_less_than_a_point_on_cifar10(monkeypatch):
+def test_half_the_multiplications_of_a_convolution_cost_less_than_a_point_on_cifar10(cifar):
     """Denton et al., table 2: a single layer, without training."""
-    monkeypatch.syspath_prepend(Path(__file__).parents[3] / "scripts")
-    images, labels, taken = [], [], dict.fromkeys(range(10), 0)
-    with zipfile.ZipFile(_DATA / "cifar10-test.zip") as file:
-        names = file.namelist()
-        classes = sorted({Path(name).parent.name for name in names})
-        for name in names:
-            label = classes.index(Path(name).parent.name)
-            taken[label] += 1
-            if taken[label] <= 100:
-                images.append(np.asarray(Image.open(io.BytesIO(file.read(name))).convert("RGB")))
-                labels.append(label)
-    mean, std = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
-    pixels = torch.from_numpy(np.stack(images)).permute(0, 3, 1, 2) / 255
-    pixels = (pixels - torch.tensor(mean).view(3, 1, 1)) / torch.tensor(std).view(3, 1, 1)
-    loaded = importlib.import_module("cifar_resnet").load_cifar_resnet
-    network = loaded(_DATA / "resnet56-cifar10.safetensors", mean=mean, std=std)
     name, ranks = "network.layer3.5.conv1", (14, 2, 2)
-    order = torch.randperm(len(labels), generator=torch.Generator().manual_seed(0))
-    calibration, held, truth = pixels[order[:200]], pixels[order[200:]], torch.tensor(labels)[order[200:]]
-    covariances = input_covariances(network, calibration, [name])
-    small = factorize(network, {name: Factors("clustered", ranks)}, covariances=covariances)
-    before, after = (zoo.complexity(n.get_submodule(name), (64, 8, 8)).macs for n in (network, small))
+    covariances = input_covariances(cifar.network, cifar.images, [name])
+    small = factorize(cifar.network, {name: Factors("clustered", ranks)}, covariances=covariances)
+    before, after = (zoo.complexity(n.get_submodule(name), (64, 8, 8)).macs for n in (cifar.network, small))
     assert after <= before / 2
-    with torch.no_grad():
-        scores = [(n(held).argmax(1) == truth).float().mean().item() for n in (network, small)]
-    print(scores)
-    assert scores[0] > 0.9
-    assert scores[1] > scores[0] - 0.01
+    assert cifar.accuracy(cifar.network) > 0.9
+    assert cifar.accuracy(small) > cifar.accuracy(cifar.network) - 0.01
