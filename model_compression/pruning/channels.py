@@ -131,7 +131,8 @@ def mask_channels(network: nn.Module, removed: Removed, groups: Sequence[Channel
     """Return a copy of `network` of the same shapes in which the channels `removed` are zero and are not read."""
     masked = copy.deepcopy(network)
     for (name, side), gone in _gone(groups, removed).items():
-        layer, lost = masked.get_submodule(name), sorted(gone)
+        layer: Any = masked.get_submodule(name)
+        lost = sorted(gone)
         with torch.no_grad():
             if side == "in":
                 _zero_inputs(layer, lost)
@@ -267,7 +268,7 @@ def _check(group: ChannelGroup, channels: Sequence[int]) -> None:
             raise PruningError(f"channels {list(block)} of group {group.name!r} can only be removed together")
 
 
-def _remove(layer: nn.Module, side: Side, gone: set[int]) -> None:
+def _remove(layer: Any, side: Side, gone: set[int]) -> None:
     weight = layer.weight
     axis = 1 if side == "in" else 0
     groups = layer.groups if isinstance(layer, _ConvNd) else 1
@@ -300,7 +301,7 @@ def _selected(value: Tensor, axis: int, index: Tensor) -> nn.Parameter:
     return nn.Parameter(value.detach().index_select(axis, index), requires_grad=value.requires_grad)
 
 
-def _zero_inputs(layer: nn.Module, lost: list[int]) -> None:
+def _zero_inputs(layer: Any, lost: list[int]) -> None:
     if isinstance(layer, _ConvNd) and layer.groups > 1:
         layer.weight[:, [c for c in lost if c < layer.weight.shape[1]]] = 0
     else:

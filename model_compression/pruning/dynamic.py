@@ -35,9 +35,10 @@ class DynamicMasks:
 
     def observe(self) -> None:
         """Take the gradients that the weights hold now into the running mean of saliencies."""
-        if any(weight.grad is None for weight in self._weights.values()):
+        products = {name: w.detach() * w.grad for name, w in self._weights.items() if w.grad is not None}
+        if len(products) < len(self._weights):
             return
-        now = saliency(self.groups, {name: w.detach() * w.grad for name, w in self._weights.items()})
+        now = saliency(self.groups, products)
         old = self._saliency or now
         self._saliency = {name: _MEMORY * old[name] + (1 - _MEMORY) * score for name, score in now.items()}
 

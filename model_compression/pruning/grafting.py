@@ -111,14 +111,13 @@ def merge(first: nn.Conv2d, act: GraftedReLU, second: nn.Conv2d, *, norm: nn.Bat
     slope = act.slope[mask]
     straight = _like(first, len(out), bias=True)
     straight.weight.copy_(torch.einsum("oc,cikl->oikl", out[:, mask] * slope, weight[mask]))
-    straight.bias.copy_(out[:, mask] @ (slope * bias[mask] + act.offset[mask]))
-    if second.bias is not None:
-        straight.bias.add_(second.bias)
+    constant = out[:, mask] @ (slope * bias[mask] + act.offset[mask])
+    straight.bias = nn.Parameter(constant if second.bias is None else constant + second.bias)
     if bool(mask.all()):
         return Merged(straight, None, None)
     bent, read = _like(first, int((~mask).sum()), bias=True), nn.Conv2d(int((~mask).sum()), len(out), 1, bias=False)
     bent.weight.copy_(weight[~mask])
-    bent.bias.copy_(bias[~mask])
+    bent.bias = nn.Parameter(bias[~mask])
     read.weight.copy_(second.weight[:, ~mask])
     return Merged(straight, bent, read)
 

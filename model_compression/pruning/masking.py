@@ -1,6 +1,7 @@
 """Factors on what layers read: a channel of factor 0 is as good as removed, and can come back."""
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -47,7 +48,8 @@ def fold_factors(network: nn.Module, groups: Sequence[ChannelGroup], factors: Fa
     for group in groups:
         for part in group.slices:
             if part.side == "in":
-                weight = network.get_submodule(part.layer).weight
+                layer: Any = network.get_submodule(part.layer)
+                weight = layer.weight
                 channels, own = _places(part)
                 inside = own < weight.shape[1]  # a grouped convolution counts inside a group
                 with torch.no_grad():

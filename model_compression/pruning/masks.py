@@ -66,34 +66,53 @@ class LatencyPrice:
 class _GateLoss(nn.Module):
     """Cross entropy and the price of what is open; a module, so that the gates are trained too."""
 
-    def __init__(self, groups: Sequence[ChannelGroup], price: LatencyPrice, budget_ms: float, weight: float) -> None:
+    def __init__(
+        self, groups: Sequence[ChannelGroup], price: LatencyPrice, budget_ms: float, weight: float, settle_at: int
+    ) -> None:
         super().__init__()
-        self.names = [group.name for group in groups]
+        self.groups = {group.name: group for group in groups}
         self.gates = nn.ModuleList([HardConcrete(len(group.blocks)) for group in groups])
-        self.expand = [_block_of(group) for group in groups]
-        self.multiples = [group.multiple for group in groups]
-        self.price, self.budget_ms, self.weight = price, budget_ms, weight
-        self._drawn: dict[str, Tensor] = {}
+        self.price, self.budget_ms, self.weight, self.settle_at = price, budget_ms, weight, settle_at
+        self.removed: dict[str, list[int]] = {}
+        self.settled = False
+        self._step, self._drawn = 0, dict[str, Tensor]()
 
     def factors(self, name: str) -> Tensor:
         """Return the gate of each channel; all readers of a group see one draw until the loss is asked for."""
         if name not in self._drawn:
-            number = self.names.index(name)
-            self._drawn[name] = self.gates[number]()[self.expand[number]]
+            gate = self.gates[list(self.groups).index(name)]
+            self._drawn[name] = gate()[_block_of(self.groups[name])]
         return self._drawn[name]
 
-    def train(self, mode: bool = True) -> "_GateLoss":
-        self._drawn.clear()
-        return super().train(mode)
-
     def expected_counts(self) -> dict[str, Tensor]:
-        gates = zip(self.names, self.gates, self.multiples, strict=True)
-        return {name: gate.open_probability().sum() * multiple for name, gate, multiple in gates}
+        """Return how many channels of each group are open on average."""
+        gates = zip(self.groups.values(), self.gates, strict=True)
+        return {group.name: gate.open_probability().sum() * group.multiple for group, gate in gates}
 
     def forward(self, scores: Tensor, labels: Tensor, images: Tensor) -> Tensor:
+        self._step += 1
+        if self.settled:
+            return F.cross_entropy(scores, labels)
         self._drawn.clear()
-        excess = (self.price(self.expected_counts()) / self.budget_ms - 1).abs()
-        return F.cross_entropy(scores, labels) + self.weight * excess
+        miss = (self.price(self.expected_counts()) / self.budget_ms - 1).abs()
+        if self._step >= self.settle_at:
+            self.settle()
+        return F.cross_entropy(scores, labels) + self.weight * miss
+
+    @torch.no_grad()
+    def settle(self) -> None:
+        """Shut all gates but as many likeliest ones as are expected to be open, and draw no more."""
+        self.settled = True
+        for group, gate in zip(self.groups.values(), self.gates, strict=True):
+            kept = max(1, round(float(gate.open_probability().sum()))) * group.multiple
+            expand = _block_of(group)
+            gone = group.lowest(torch.index_select(gate.log_alpha, 0, expand), group.size - kept)
+            # a gate that stays is open at least a little, or its channel would be kept for nothing
+            value = _stretched(torch.sigmoid(gate.log_alpha))[expand].clamp(min=0.1)
+            value[gone] = 0
+            self._drawn[group.name] = value
+            if gone:
+                self.removed[group.name] = gone
 
 
 @method("mask-learning", "pruning", paper="arXiv:1712.01312")
@@ -107,6 +126,7 @@ def mask_learning(
     shape: Shape,
     groups: Sequence[ChannelGroup] | None = None,
     weight: float = 10.0,
+    settled: float = 0.4,
 ) -> Pruned:
     """Train `network` in place with a gate for each channel, pay for milliseconds over the budget, remove what is shut.
 
@@ -117,31 +137,21 @@ def mask_learning(
     Args:
         price: of expected counts of channels; only groups that it knows and the others' gates cost nothing.
         weight: of the share by which the expected price misses the budget, on either side.
+        settled: last part of the training, in which the gates stay as they are and the weights get used to it.
     """
     if not budget_ms > 0:
         raise PruningError(f"budget_ms must be positive, got {budget_ms}")
     groups = tuple(channel_groups(network, shape) if groups is None else groups)
-    loss = _GateLoss(groups, price, budget_ms, weight)
+    steps = config.epochs * -(-len(data.train) // config.batch_size)
+    loss = _GateLoss(groups, price, budget_ms, weight, settle_at=max(1, round((1 - settled) * steps)))
     handles = scale_readers(network, groups, loss.factors)
     try:
         train(network, data, config, resolution=shape[-1], loss=loss)
     finally:
         for handle in handles:
             handle.remove()
-    loss.eval()
-    removed, values = {}, {}
-    with torch.no_grad():
-        for number, group in enumerate(groups):
-            gate = loss.gates[number]
-            kept = max(1, round(float(gate.open_probability().sum()))) * group.multiple
-            likely = gate.log_alpha[loss.expand[number]]
-            # a gate that stays is open at least a little, or its channel would be kept for nothing
-            values[group.name] = loss.factors(group.name).clamp(min=1e-3)
-            if gone := group.lowest(likely, group.size - kept):
-                removed[group.name] = gone
-                values[group.name][gone] = 0
-    fold_factors(network, groups, values.__getitem__)
-    return Pruned(prune_channels(network, removed, shape, groups=groups), removed)
+    fold_factors(network, groups, loss.factors)
+    return Pruned(prune_channels(network, loss.removed, shape, groups=groups), loss.removed)
 
 
 def _stretched(value: Tensor) -> Tensor:
@@ -156,6 +166,7 @@ def _interpolated(count: Tensor, table: Sequence[tuple[int, float]]) -> Tensor:
 
 
 def _block_of(group: ChannelGroup) -> Tensor:
+    """Return for each channel the number of its block."""
     numbers = torch.zeros(group.size, dtype=torch.int64)
     for b, block in enumerate(group.blocks):
         numbers[list(block)] = b

@@ -91,6 +91,7 @@ def saliency(groups: Sequence[ChannelGroup], products: dict[str, Tensor]) -> dic
 
 def _by_channel(layer: nn.Module, values: Tensor) -> Tensor:
     """Return the sum of values times gradients of each channel that `layer` reads, for each image: (channels, N)."""
+    assert values.grad is not None  # the loss depends on what a layer reads
     change = (values * values.grad).detach()
     channel = change.ndim - 1 if isinstance(layer, nn.Linear) else 1
     return change.transpose(1, channel).flatten(2).sum(2).T if change.ndim > 2 else change.T

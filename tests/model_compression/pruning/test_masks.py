@@ -6,7 +6,7 @@ import torch
 from model_compression.pruning.masks import HardConcrete, LatencyPrice, mask_learning
 from zoo.training.loop import TrainConfig
 
-from .conftest import SHAPE, make_digit_network
+from .conftest import SHAPE
 
 
 def test_gradients_of_the_gates() -> None:
@@ -42,8 +42,8 @@ def test_price_between_measured_widths() -> None:
     assert float(count.grad) == pytest.approx(0.5)
 
 
-def test_gates_are_bought_down_to_the_budget(small_digits, groups, evaluate, batches) -> None:
-    network = make_digit_network()
+def test_gates_are_bought_down_to_the_budget(trained, small_digits, groups, evaluate, batches) -> None:
+    network = trained
     steps = {g.name: {1: 10 - 3 * (g.size - 1) / g.size, g.size: 10.0} for g in groups}
     price = LatencyPrice(steps, 10.0)
     pruned = mask_learning(
@@ -55,4 +55,4 @@ def test_gates_are_bought_down_to_the_budget(small_digits, groups, evaluate, bat
     # the gates lie in the weights of `network` now: removing what is shut changes nothing
     with torch.no_grad():
         assert (network(batches[0][0]) - pruned.network(batches[0][0])).abs().max() < 1e-5
-    assert evaluate(pruned.network) > 0.4
+    assert evaluate(pruned.network) > 0.5
