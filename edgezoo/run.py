@@ -18,8 +18,9 @@ from edgezoo.report import write_report
 from edgezoo.settings import RunError, RunSettings, claim_folder, locked
 from edgezoo.verification import Verified, contenders, verify
 from latency_tables import LatencyTable, build_table, get_runtime, load_table, this_device
-from model_compression import DeployArtifact, ModelCard, compress
+from model_compression import DeployArtifact, ModelCard, Recipe, compress
 from model_compression.distillation.teacher import Teacher, get_teacher
+from model_compression.recipe.judgement import describe
 from search import SPACES, BudgetError, Candidate, SearchResult, run_search
 from zoo import ArchSpec, create_model, get_spec
 from zoo.data import Splits, load_data
@@ -59,6 +60,9 @@ def run(settings: RunSettings, folder: Path, *, workers: int = 1, console: Conso
     started = time.monotonic()
     space = SPACES.get(settings.space)
     get_runtime(settings.runtime, settings.dtype)
+    recipe = _recipe(settings)
+    if recipe.dtype != settings.dtype:
+        raise RunError(f"recipe {recipe} ships {recipe.dtype}, the run {settings.dtype}; give --dtype {recipe.dtype}")
     for name in settings.baselines:
         get_spec(name)
     data = load_data(settings.data, resolution=settings.image_size, seed=settings.seed)
@@ -202,6 +206,10 @@ def _baselines(
     return baselines
 
 
+def _recipe(settings: RunSettings) -> Recipe:
+    return Recipe.load(settings.recipe or f"distil+{settings.dtype}")
+
+
 def _compress(
     settings: RunSettings,
     target: Path,
@@ -224,7 +232,7 @@ def _compress(
         return compress(
             spec,
             data,
-            recipe=f"distil+{settings.dtype}",
+            recipe=_recipe(settings),
             runtime=settings.runtime,
             threads=settings.threads,
             folder=target,
@@ -237,9 +245,9 @@ def _compress(
 
 
 def summary(result: RunResult) -> list[str]:
-    """Return what a run found, in six lines."""
+    """Return what a run found, in six lines, and one for each step of a longer recipe."""
     s, card, data, validation = result.settings, result.artifact.card, result.data, result.table.validation
-    dtype, parts = s.dtype, (len(data.train), len(data.val), len(data.test))
+    dtype, parts = card.device.dtype, (len(data.train), len(data.val), len(data.test))
     floats = f", fp32 {card.test.fp32:.1%}" if dtype != "fp32" and card.test.fp32 is not None else ""
     kinds = " > ".join(dict.fromkeys(block.kind for block in card.spec.blocks))
     return [
@@ -249,6 +257,7 @@ def summary(result: RunResult) -> list[str]:
         f"error on unseen ones {validation.mape:.1%}",
         f"search    {len(result.search.candidates)} trained, {result.search.rejected} rejected unseen, space {s.space}",
         f"winner    {kinds}: {card.params:,} parameters, {card.macs / 1e6:.1f} M MACs, {card.spec.resolution} px",
+        *(f"step      {describe(report)}" for report in card.steps if report.step != "quantize" or not report.kept),
         f"accuracy  test {dtype} {result.artifact.accuracy:.1%}{floats}",
         f"latency   measured {card.measured_ms:.3f} ms (p10 {card.measured_p10_ms:.3f}, "
         f"p90 {card.measured_p90_ms:.3f}), "

@@ -26,6 +26,7 @@ class RunSettings(BaseModel):
     Attributes:
         image_size: pixels at which images are stored; networks see them at their own resolution.
         trials: candidates to train for `epochs` each.
+        recipe: of the winner and the baselines (`model_compression.Recipe`), `distil+DTYPE` where empty.
         final_epochs: of the winner and the baselines; the teacher takes half of them.
         table_networks: of the space, measured for the latency table, for at most `table_seconds` each.
     """
@@ -42,6 +43,7 @@ class RunSettings(BaseModel):
     trials: Annotated[int, Field(ge=1, le=100_000)] = 24
     epochs: Annotated[int, Field(ge=1, le=10_000)] = 5
     final_epochs: Annotated[int, Field(ge=1, le=10_000)] = 30
+    recipe: str = ""
     teacher: str = DEFAULT_TEACHER
     baselines: tuple[str, ...] = DEFAULT_BASELINES
     table_networks: Annotated[int, Field(ge=12, le=10_000)] = 60

@@ -1,4 +1,4 @@
-"""From a spec to a measured file: training, with or without a teacher, then quantization, export, measurement."""
+"""From a spec to a measured file: training, with or without a teacher, the steps of a recipe, export, measurement."""
 
 import hashlib
 import importlib.metadata
@@ -20,11 +20,17 @@ from model_compression.distillation.teacher import (
 )
 from model_compression.export.artifact import Accuracies, DeployArtifact, InputFormat, ModelCard
 from model_compression.export.onnx import evaluate_session, export_network
-from model_compression.recipe import Recipe
+from model_compression.methods import method
+from model_compression.recipe import Job, Recipe, StepReport
+from model_compression.recipe.pipeline import run_steps
+from model_compression.recipe.steps.train import Distil, Train
+from model_compression.recipe.stopwatch import MeasuredLatency
+from model_compression.recipe.structure import Compressed
 from model_compression.weights import load_weights, save_weights
 from zoo import ArchSpec, Network, complexity, deploy
 from zoo.data import Splits, load_data
 from zoo.data.splits import ImageSet
+from zoo.files import write_atomic
 from zoo.training import Epoch, TrainConfig, accuracy, train
 
 _PACKAGES = ("edgezoo", "torch", "timm", "optuna", "onnx", "onnxruntime")
@@ -39,11 +45,12 @@ class HasSpec(Protocol):
         ...
 
 
+@method("search-distillation", "combined", paper="the survey, section 8; arXiv:1911.13053")
 def compress(
     net: ArchSpec | HasSpec,
     data: str | Splits,
     *,
-    recipe: str = "distil+int8",
+    recipe: str | Path | Recipe = "distil+int8",
     runtime: str = "onnxruntime",
     threads: int = 1,
     folder: str | Path = "compressed",
@@ -52,37 +59,52 @@ def compress(
     table: LatencyTable | None = None,
     test_within_ms: float = math.inf,
     on_epoch: Callable[[Epoch], None] | None = None,
+    on_step: Callable[[int, StepReport], None] | None = None,
 ) -> DeployArtifact:
-    """Train, quantize, export and measure one network; `model.onnx` and `model.json` land in `folder`.
+    """Train one network, follow a recipe, export and measure it; `model.onnx` and `model.json` land in `folder`.
 
     Args:
         net: a spec, or a candidate of a search.
+        recipe: a name of RECIPES, steps joined by +, a JSON or YAML file, or a Recipe. Steps after the training are
+            kept where they keep their gate, else rolled back; the card says what came of each.
         teacher: a zoo or `timm/` name, trained on `data` first, or one already trained.
         table: whose prediction is written into the card beside the measurement.
         test_within_ms: a network measured slower is not tried on the test images; its card then holds validation
             figures only. 0 leaves the test images alone.
 
-    Weights of an equal earlier training in `folder` are used again. Raises RecipeError, DataError,
+    What an equal earlier call left in `folder` is used again, step by step. Raises RecipeError, DataError,
     RuntimeUnavailableError, MeasurementError or TrainingDivergedError, each in one line.
     """
     spec = net if isinstance(net, ArchSpec) else net.spec
-    steps = Recipe.parse(recipe)
+    recipe = recipe if isinstance(recipe, Recipe) else Recipe.load(recipe)
+    first, *later = recipe.steps
+    assert isinstance(first, Train)
     data = load_data(data) if isinstance(data, str) else data
-    backend = get_runtime(runtime, steps.dtype)
-    device = this_device(runtime, steps.dtype, threads)
+    get_runtime(runtime, recipe.dtype)
     folder, config = Path(folder), config or TrainConfig(epochs=30)
-    if steps.training == "train":
-        teacher = ""
+    stopwatch = MeasuredLatency(runtime, recipe.dtype, threads)
+    job = Job(data, runtime, recipe.dtype, config, teacher, folder, stopwatch, on_epoch)
+    loss = first.loss if isinstance(first, Distil) else ""
     weights = folder / "weights.safetensors"
-    network = deploy(train_network(spec, data, config, teacher=teacher, path=weights, on_epoch=on_epoch))
+    trained = train_network(
+        spec, data, first.config(job), teacher=teacher if loss else "", loss=loss, path=weights, on_epoch=on_epoch
+    )
+    made_of = f"{hashlib.sha256(weights.read_bytes()).hexdigest()} {data.name} {runtime} {recipe.dtype} {threads}"
+    start = Compressed(spec.deployed(), deploy(trained).eval())
+    state, reports = run_steps(start, later, job, provenance=made_of, on_step=on_step)
+    network, dtype = state.network, state.dtype
     path = folder / "model.onnx"
-    export_network(network, data, spec.resolution, steps.dtype, folder).replace(path)
-    measured = measure(path, runtime=runtime, dtype=steps.dtype, threads=threads)
-    session = backend.load(path, None, dtype=steps.dtype, threads=threads)
+    if state.file:
+        write_atomic(path, state.file.read_bytes())
+    else:
+        export_network(network, data, spec.resolution, dtype, folder).replace(path)
+    device = this_device(runtime, dtype, threads)
+    measured = measure(path, runtime=runtime, dtype=dtype, threads=threads)
+    session = get_runtime(runtime, dtype).load(path, None, dtype=dtype, threads=threads)
 
     def evaluate(images: ImageSet) -> Accuracies:
         shipped = evaluate_session(session, images, data, spec.resolution)
-        if steps.dtype == "fp32":
+        if dtype == "fp32":
             return Accuracies(fp32=shipped)
         return Accuracies(fp32=accuracy(network, images, data, spec.resolution), int8=shipped)
 
@@ -90,11 +112,14 @@ def compress(
     mean, std = data.statistics()
     card = ModelCard(
         spec=spec,
+        changes=state.changes,
+        steps=tuple(reports),
         data=data.name,
+        image_size=data.resolution,
         classes=data.classes,
         input=InputFormat(channels=data.in_chans, resolution=spec.resolution, mean=mean, std=std),
-        recipe=str(steps),
-        teacher=_name_of(teacher),
+        recipe=str(recipe),
+        teacher=_name_of(teacher if loss else ""),
         validation=evaluate(data.val),
         test=evaluate(data.test) if measured.median_ms <= test_within_ms else Accuracies(),
         params=count.params,
@@ -122,6 +147,7 @@ def train_network(
     *,
     teacher: str | Teacher,
     path: Path,
+    loss: str = DEFAULT_LOSS,
     on_epoch: Callable[[Epoch], None] | None = None,
 ) -> Network:
     """Return the network of `spec` trained on `data`, from `path` if an equal training left its weights there.
@@ -134,17 +160,17 @@ def train_network(
         "spec": spec.to_json(),
         "data": data.name,
         "teacher": name or "",
-        "loss": DEFAULT_LOSS if name else "",
+        "loss": loss if name else "",
         "config": json.dumps(vars(config)),
     }
     if load_weights(network, path, provenance):
         return network.eval()
-    loss = None
+    taught = None
     if name:
         if not isinstance(teacher, Teacher):
             teacher = get_teacher(name, data, config, path=path.with_name("teacher.safetensors"))
-        loss = distillation_loss(teacher, DEFAULT_LOSS)
-    train(network, data, config, resolution=spec.resolution, loss=loss, on_epoch=on_epoch)
+        taught = distillation_loss(teacher, loss)
+    train(network, data, config, resolution=spec.resolution, loss=taught, on_epoch=on_epoch)
     save_weights(network, path, provenance)
     return network
 

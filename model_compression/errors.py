@@ -23,5 +23,9 @@ class FactorizationError(EdgezooError, ValueError):
     """A layer or ranks that cannot be factorized."""
 
 
+class ArtifactError(EdgezooError, ValueError):
+    """A model file or its card that cannot be read."""
+
+
 class BudgetError(EdgezooError, ValueError):
     """A budget that no choice keeps."""

@@ -22,7 +22,9 @@ def compress_command(
     network: Annotated[str, typer.Argument(help="A zoo name, SPEC.json, or the folder of a run.")],
     data: Annotated[str, typer.Option(help="digits, folder:PATH or torchvision:NAME, with @ROOT for its place.")],
     out: Annotated[Path, typer.Option(help="Folder for the model file and its card.")],
-    recipe: Annotated[str, typer.Option(help="train or distil, then + fp32 or int8.")] = "distil+int8",
+    recipe: Annotated[
+        str, typer.Option(help="fast, balanced, smallest, steps joined by +, or a .json or .yaml file.")
+    ] = "distil+int8",
     runtime: Annotated[str, typer.Option(help="What executes the network.")] = "onnxruntime",
     threads: Annotated[int, typer.Option(help="Threads of the runtime for one image.", min=1)] = 1,
     image_size: Annotated[int, typer.Option(help="Pixels at which images are read.", min=8, max=512)] = 32,
@@ -37,11 +39,14 @@ def compress_command(
 ) -> None:
     """Train one network on your images, quantize, export and measure it.
 
+    A step that loses too much accuracy or is not faster when measured is softened, then rolled back.
+
     Example: edgezoo compress mobilenetv3_small_050 --data digits --out compressed --compare all
     """
     from edgezoo.progress import stage
     from model_compression import compress
     from model_compression.export.formats import fastest, shipped_formats
+    from model_compression.recipe.judgement import describe
     from zoo.data import load_data
     from zoo.training import TrainConfig
 
@@ -56,6 +61,9 @@ def compress_command(
             on_epoch=lambda epoch: advance(epoch.number, f"loss {epoch.loss:.3f}"),
         )  # fmt: skip
     card = artifact.card
+    if not as_json:
+        for number, report in enumerate(card.steps, 2):
+            print(f"step {number} {describe(report)}")
     if not compare:
         print_json(card.model_dump(mode="json")) if as_json else print(_sentence(artifact))
         return

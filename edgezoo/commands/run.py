@@ -24,6 +24,7 @@ def run_command(
     epochs: Annotated[int, typer.Option(help="Epochs for each candidate.", min=1)] = 5,
     final_epochs: Annotated[int, typer.Option(help="Epochs for the winner; the teacher takes half.", min=1)] = 30,
     teacher: Annotated[str, typer.Option(help="Network to distil from, of the zoo or timm/NAME.")] = "timm/resnet10t",
+    recipe: Annotated[str, typer.Option(help="What is done to the winner; see edgezoo compress. [distil+DTYPE]")] = "",
     table_networks: Annotated[int, typer.Option(help="Networks measured for the latency table.", min=12)] = 60,
     table_seconds: Annotated[float, typer.Option(help="Most seconds for each of them.", min=0.01)] = 1.0,
     workers: Annotated[int, typer.Option(help="Processes that train candidates; 0 = one a core.", min=0)] = 0,
@@ -43,7 +44,7 @@ def run_command(
         settings = RunSettings(
             data=data, runtime=runtime, dtype=dtype, threads=threads, budget_ms=budget_ms, space=space,
             image_size=image_size, trials=trials, epochs=epochs, final_epochs=final_epochs, teacher=teacher,
-            table_networks=table_networks, table_seconds=table_seconds, seed=seed,
+            recipe=recipe, table_networks=table_networks, table_seconds=table_seconds, seed=seed,
         )  # fmt: skip
     except ValidationError as error:
         raise EdgezooError(one_line(error)) from None

@@ -12,6 +12,7 @@ from zoo.files import write_atomic
 
 if TYPE_CHECKING:
     from edgezoo.run import RunResult
+    from model_compression.recipe import Verdict
 
 
 def write_report(result: RunResult, path: Path) -> None:
@@ -42,6 +43,7 @@ def write_report(result: RunResult, path: Path) -> None:
             picture(predictions(result), "predictions"),
         ),
         section("The winner beside the zoo", _comparison(result)),
+        section("What was done to it", _steps(result)),
         architecture_section("Its architecture", result.artifact.card.spec, result.table),
         section("Where this was measured", _facts(result)),
     ]
@@ -49,7 +51,8 @@ def write_report(result: RunResult, path: Path) -> None:
 
 
 def _tiles(result: RunResult) -> str:
-    card, dtype = result.artifact.card, result.settings.dtype
+    card = result.artifact.card
+    dtype = card.device.dtype
     return tiles(
         (
             (f"{result.artifact.accuracy:.1%}", f"test accuracy, {dtype}"),
@@ -77,6 +80,32 @@ def _comparison(result: RunResult) -> str:
         for name, card in cards
     ]
     return grid(("network", f"validation, {dtype}", "measured ms", "predicted ms", "parameters", "MACs"), rows)
+
+
+def _steps(result: RunResult) -> str:
+    rows = [
+        (
+            report.step,
+            "kept" if not attempt.reason else "tried",
+            _pair(attempt.verdict and (attempt.verdict.accuracy_before, attempt.verdict.accuracy_after), "{:.1%}"),
+            _pair(attempt.verdict and _medians(attempt.verdict), "{:.3f}"),
+            attempt.reason,
+        )
+        for report in result.artifact.card.steps
+        for attempt in report.attempts
+    ]
+    told = f"Recipe {result.artifact.card.recipe}, after a training with {result.artifact.card.teacher or 'labels'}."
+    if not rows:
+        return paragraph(told)
+    return paragraph(told) + grid(("step", "", "accuracy before and after", "ms before and after", "why not"), rows)
+
+
+def _medians(verdict: Verdict) -> tuple[float, float] | None:
+    return verdict.ms_before and verdict.ms_after and (verdict.ms_before.value, verdict.ms_after.value)
+
+
+def _pair(values: tuple[float, float] | None, form: str) -> str:
+    return " → ".join(map(form.format, values)) if values else ""
 
 
 def _facts(result: RunResult) -> str:

@@ -17,6 +17,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from model_compression.distillation.views import random_views
 from model_compression.errors import DistillationError
+from model_compression.methods import method
 from zoo.errors import TrainingDivergedError
 from zoo.training import TrainConfig
 from zoo.training.loop import MAX_GRADIENT_NORM, one_cycle_sgd
@@ -64,6 +65,8 @@ class DiscoEpoch:
     consistency: float
 
 
+@method("disco", "distillation", paper="arXiv:2104.09124")
+@method("moco-v2", "distillation", paper="arXiv:2003.04297")
 def disco(
     student: nn.Module,
     teacher: nn.Module | None,

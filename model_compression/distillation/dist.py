@@ -4,8 +4,10 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from model_compression.distillation import LOSSES
+from model_compression.methods import method
 
 
+@method("dist", "distillation", paper="arXiv:2205.10536")
 @LOSSES.register("dist")
 def dist_loss(
     student: Tensor,

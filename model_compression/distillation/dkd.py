@@ -8,8 +8,10 @@ from torch import Tensor
 
 from model_compression.distillation import LOSSES
 from model_compression.distillation.standardization import standardize
+from model_compression.methods import method
 
 
+@method("dkd", "distillation", paper="arXiv:2203.08679")
 @LOSSES.register("dkd")
 def dkd_loss(
     student: Tensor,

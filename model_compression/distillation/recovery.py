@@ -8,9 +8,11 @@ from torch import Tensor, nn
 
 from model_compression.distillation.layers import Tap, find_layers
 from model_compression.distillation.teacher import check_classes
+from model_compression.methods import method
 from zoo.errors import TrainingDivergedError
 
 
+@method("block-wise-distillation", "distillation", paper="arXiv:1911.13053")
 def recover(
     student: nn.Module,
     teacher: nn.Module,

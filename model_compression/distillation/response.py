@@ -7,8 +7,10 @@ from torch import Tensor
 
 from model_compression.distillation import LOSSES
 from model_compression.distillation.standardization import standardize
+from model_compression.methods import method
 
 
+@method("kd", "distillation", paper="arXiv:1503.02531")
 @LOSSES.register("kd")
 def kd_loss(
     student: Tensor,

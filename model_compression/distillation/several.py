@@ -9,16 +9,19 @@ from torch import Tensor
 from model_compression.distillation.layers import Tap, find_layers
 from model_compression.distillation.teacher import Teacher
 from model_compression.errors import DistillationError
+from model_compression.methods import method
 from zoo.errors import unknown_name
 
 Weighting = Callable[[Tensor, Tensor, Sequence[Tensor]], Tensor]
 
 
+@method("multi-teacher-average", "distillation", paper="You et al., KDD 2017")
 def average(scores: Tensor, labels: Tensor, embeddings: Sequence[Tensor]) -> Tensor:
     """Return equal weights (K, N) of K teachers, whose scores are (K, N, classes)."""
     return torch.full(scores.shape[:2], 1 / len(scores), device=scores.device)
 
 
+@method("ca-mkd", "distillation", paper="arXiv:2201.00007")
 def confidence(scores: Tensor, labels: Tensor, embeddings: Sequence[Tensor]) -> Tensor:
     """Return weights (K, N): a teacher counts the less the larger its cross entropy of the sample is.
 
@@ -30,6 +33,7 @@ def confidence(scores: Tensor, labels: Tensor, embeddings: Sequence[Tensor]) -> 
     return (1 - losses.softmax(0)) / (len(scores) - 1)
 
 
+@method("graph-multi-teacher", "distillation", paper="Zhang and Peng, IJCAI 2018")
 def graph(scores: Tensor, labels: Tensor, embeddings: Sequence[Tensor]) -> Tensor:
     """Return weights (K, N): a teacher counts the more the better it agrees with the others.
 

@@ -2,9 +2,12 @@
 
 from torch import Tensor
 
+from model_compression.methods import method
+
 _EPS = 1e-7
 
 
+@method("logit-standardization", "distillation", paper="arXiv:2403.01427")
 def standardize(scores: Tensor) -> Tensor:
     """Return each row of (N, classes) less its mean and divided by its standard deviation.
 

@@ -6,6 +6,8 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict
 
 from latency_tables import Device
+from model_compression.recipe.judgement import StepReport
+from model_compression.recipe.structure import Change
 from zoo import ArchSpec
 from zoo.files import write_atomic
 
@@ -38,6 +40,10 @@ class ModelCard(BaseModel):
     """All that is known of a shipped network.
 
     Attributes:
+        spec: of the network as it was trained; `changes` were made to its deployed form.
+        image_size: pixels at which the images of `data` were read.
+        changes: that pruning and factorization made to it, in order.
+        steps: of the recipe after the training, with their gates.
         predicted_ms: by the latency table; None where there was none.
         measured_ms: median latency on `device`, p10 and p90 beside it.
         versions: of the packages that made it.
@@ -48,9 +54,12 @@ class ModelCard(BaseModel):
 
     spec: ArchSpec
     data: str
+    image_size: int | None = None
     classes: tuple[str, ...]
     input: InputFormat
     recipe: str
+    changes: tuple[Change, ...] = ()
+    steps: tuple[StepReport, ...] = ()
     teacher: str | None
     validation: Accuracies
     test: Accuracies

@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from model_compression.errors import QuantizationError
+from model_compression.methods import method
 
 
 @dataclass(frozen=True)
@@ -104,6 +105,7 @@ def choose_params(low: Tensor | float, high: Tensor | float, grid: Grid, *, axis
     return QuantParams(scale.float(), zero_point.int(), axis if low.ndim else None, grid)
 
 
+@method("affine-quantization", "quantization", paper="arXiv:1712.05877")
 def quantize(values: Tensor, params: QuantParams) -> Tensor:
     """Return the integers for float32 `values`, int8 or uint8: equation 3.
 

@@ -8,10 +8,12 @@ import torch
 from torch import Tensor
 
 from model_compression.errors import QuantizationError
+from model_compression.methods import method
 from model_compression.quantization.calibration import floating
 from model_compression.quantization.graph import Layer, QuantizedNetwork
 
 
+@method("bias-correction", "quantization", paper="arXiv:1906.03193")
 def correct_biases(network: QuantizedNetwork, images: Tensor) -> dict[str, float]:
     """Move the biases so that each channel of each layer has the float network's mean, in place.
 

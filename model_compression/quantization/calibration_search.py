@@ -8,6 +8,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from model_compression.errors import QuantizationError
+from model_compression.methods import method
 from model_compression.quantization.calibration import (
     Ranges,
     activation_ranges,
@@ -70,6 +71,7 @@ class Gate:
         return choice.agreement >= self.least_agreement and drop <= self.most_accuracy_drop
 
 
+@method("calibration-search", "quantization", paper="arXiv:2004.09602")
 def search_calibration(
     network: QuantizedNetwork,
     batches: Iterable[Tensor],
@@ -114,12 +116,12 @@ def search_calibration(
 
     first = FIRST if FIRST in weights else next(iter(weights))
     of_weights = {method: weight_ranges(network, method) for method in weights}
-    for method in methods:
-        attempt(method, first, of_weights[first])
-    method = best().activations
+    for name in methods:
+        attempt(name, first, of_weights[first])
+    of_activations = best().activations
     for weight_method in weights:
         if weight_method != first:
-            attempt(method, weight_method, of_weights[weight_method])
+            attempt(of_activations, weight_method, of_weights[weight_method])
     chosen = best()
     _apply(network, found[chosen.activations], of_weights[chosen.weights])
     return CalibrationTable(tuple(choices), chosen, gate.keeps(chosen, float_accuracy), float_accuracy)

@@ -11,9 +11,11 @@ import numpy as np
 from onnx import NodeProto
 
 from model_compression.errors import QuantizationError
+from model_compression.methods import method
 from model_compression.quantization.float_file import FloatFile, attribute, by_input_channel
 
 
+@method("outlier-channel-splitting", "quantization", paper="arXiv:1901.09504")
 def split_channels(
     float_path: Path, path: Path, *, share: float = 0.05, multiple: int = 16, bits: int | None = None
 ) -> dict[str, int]:

@@ -1,7 +1,8 @@
 """Cross-layer equalization: weights moved from layer to layer until their channels use the grid alike.
 
-Nagel et al., "Data-free quantization through weight equalization and bias correction", arXiv:1906.04721. Both
-functions read a float ONNX file and write one that computes the same; it is quantized afterwards.
+Nagel et al., "Data-free quantization through weight equalization and bias correction", arXiv:1906.04721, and
+SmoothQuant, which does it for activations, arXiv:2211.10438. All functions read a float ONNX file and write one that
+computes the same; it is quantized afterwards.
 """
 
 from collections.abc import Sequence
@@ -10,6 +11,8 @@ from pathlib import Path
 
 import numpy as np
 
+from model_compression.errors import QuantizationError
+from model_compression.methods import method
 from model_compression.quantization.float_file import FloatFile, Pair, attribute, by_input_channel, pairs
 
 _ROUNDS = 100  # a pair converges at once, a chain of n layers geometrically
@@ -32,6 +35,7 @@ class EqualizedPair:
     spread_after: float
 
 
+@method("cross-layer-equalization", "quantization", paper="arXiv:1906.04721")
 def equalize(float_path: Path, path: Path, *, calibration: Sequence[np.ndarray] = ()) -> list[EqualizedPair]:
     """Write `float_path` with equalized weights to `path` (section 4.1, equations 8 to 11); atomic.
 
@@ -59,6 +63,7 @@ def equalize(float_path: Path, path: Path, *, calibration: Sequence[np.ndarray] 
     ]
 
 
+@method("bias-absorption", "quantization", paper="arXiv:1906.04721")
 def absorb_biases(float_path: Path, path: Path, *, calibration: Sequence[np.ndarray]) -> dict[str, int]:
     """Write `float_path` with high biases moved into the next layer (section 4.1.3); return channels by layer; atomic.
 
@@ -85,20 +90,63 @@ def absorb_biases(float_path: Path, path: Path, *, calibration: Sequence[np.ndar
     return absorbed
 
 
+@method("smoothquant", "quantization", paper="arXiv:2211.10438")
+def smooth(
+    float_path: Path, path: Path, *, calibration: Sequence[np.ndarray], strength: float = 0.5
+) -> dict[str, float]:
+    """Write `float_path` with outliers of activations moved into the weights that read them; atomic.
+
+    Input channel i of a layer is divided by s_i = max|x_i|^strength / max|w_i|^(1 - strength) (equation 4), in the
+    weights of the layer before, and its own weights are multiplied by it. Pairs with a Clip (ReLU6) between them, which
+    does not commute with s_i, are left alone.
+
+    Args:
+        calibration: input batches of the file's own shape, on which max|x_i| is taken.
+        strength: 0..1, how much of the difficulty goes from activations to weights.
+
+    Returns by the second layer's name the largest over the median max|x_i| before. Raises QuantizationError for a
+    strength outside 0..1 and where there are no images.
+    """
+    if not 0 <= strength <= 1 or not len(calibration):
+        raise QuantizationError(
+            f"smoothing needs images, and a strength in 0..1, got {len(calibration)} and {strength}"
+        )
+    file = FloatFile(float_path)
+    found = [pair for pair in pairs(file) if not _clips(pair)]
+    ranges = file.channel_ranges([pair.second.input[0] for pair in found], calibration)
+    outliers = {}
+    for pair in found:
+        seen = np.abs(ranges[pair.second.input[0]]).max(0)
+        reading = _read(file.weight(pair.second), int(attribute(pair.second, "group", 1)))
+        alive = (seen > 0) & (reading > 0)
+        scale = np.ones_like(seen)
+        scale[alive] = seen[alive] ** strength / reading[alive] ** (1 - strength)
+        _rescale(file, pair, scale)
+        outliers[pair.second.name] = float(seen.max() / max(np.median(seen), np.finfo(np.float32).tiny))
+    file.save(path)
+    return outliers
+
+
 def _equalize_pair(file: FloatFile, pair: Pair, limits: np.ndarray | None) -> float:
     """Equalize one pair; return the largest |log s|. `limits`, the smallest s by channel, moves with the channel."""
-    first, second, groups = file.weight(pair.first), file.weight(pair.second), int(attribute(pair.second, "group", 1))
-    writing, reading = _written(first), _read(second, groups)
+    writing = _written(file.weight(pair.first))
+    reading = _read(file.weight(pair.second), int(attribute(pair.second, "group", 1)))
     alive = (writing > 0) & (reading > 0)
     scale = np.ones_like(writing)
     scale[alive] = np.sqrt(writing[alive] / reading[alive])
     if limits is not None:
         scale = np.where(np.isinf(limits), 1, np.maximum(scale, limits))
         limits /= scale
+    _rescale(file, pair, scale)
+    return float(np.abs(np.log(scale)).max())
+
+
+def _rescale(file: FloatFile, pair: Pair, scale: np.ndarray) -> None:
+    """Divide each channel between the two layers by its `scale`."""
+    first, second, groups = file.weight(pair.first), file.weight(pair.second), int(attribute(pair.second, "group", 1))
     file.set_weights(pair.first, (first.T / scale).T, file.bias(pair.first) / scale)
     scaled = by_input_channel(second, groups) * scale.reshape(groups, 1, -1, 1)
     file.set_weights(pair.second, scaled.reshape(second.shape), file.bias(pair.second))
-    return float(np.abs(np.log(scale)).max())
 
 
 def _smallest_scales(file: FloatFile, found: list[Pair], calibration: Sequence[np.ndarray]) -> dict[str, np.ndarray]:

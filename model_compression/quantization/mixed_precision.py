@@ -9,6 +9,7 @@ from torch import Tensor
 
 from model_compression.errors import QuantizationError
 from model_compression.knapsack import Option, choose
+from model_compression.methods import method
 from model_compression.quantization.graph import QuantizedNetwork
 from model_compression.quantization.placement import set_weight_bits
 from model_compression.quantization.sensitivity import Sensitivity, sensitivities
@@ -43,6 +44,7 @@ def bit_divergences(
     return found
 
 
+@method("mixed-precision", "quantization", paper="arXiv:2011.10680")
 def weight_bits(
     network: QuantizedNetwork, divergences: Mapping[str, Mapping[int, float]], *, size_bytes: float
 ) -> Assignment[int]:
@@ -103,6 +105,7 @@ def refine(
 _FINISHED = (optuna.trial.TrialState.COMPLETE, optuna.trial.TrialState.PRUNED, optuna.trial.TrialState.FAIL)
 
 
+@method("accuracy-aware-fallback", "quantization", paper="arXiv:2002.08679")
 def fall_back(
     found: Sequence[Sensitivity], accuracy_without: Callable[[tuple[str, ...]], float], *, least_accuracy: float
 ) -> tuple[str, ...]:

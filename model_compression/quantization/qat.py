@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from model_compression.distillation import LOSSES
 from model_compression.errors import QuantizationError
+from model_compression.methods import method
 from model_compression.quantization.affine import Grid
 from model_compression.quantization.graph import QuantizedNetwork
 from model_compression.quantization.quantizer import FakeQuantizer
@@ -51,6 +52,8 @@ class QatConfig:
             )
 
 
+@method("quantization-aware-training", "quantization", paper="arXiv:1712.05877")
+@method("lsq", "quantization", paper="arXiv:1902.08153")
 def train_quantized(
     network: QuantizedNetwork,
     data: Splits,

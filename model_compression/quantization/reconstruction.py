@@ -17,6 +17,7 @@ import torch
 from torch import Tensor
 
 from model_compression.errors import QuantizationError
+from model_compression.methods import method
 from model_compression.quantization.graph import QUANTIZE, QuantizedNetwork
 from model_compression.quantization.layer_samples import can_sample, sample_layer
 from model_compression.quantization.problems import BlockProblem, LayerProblem, Problem
@@ -105,6 +106,10 @@ class UnitReport:
     seconds: float
 
 
+@method("adaround", "quantization", paper="arXiv:2004.10568")
+@method("adaquant", "quantization", paper="arXiv:2006.10518")
+@method("brecq", "quantization", paper="arXiv:2102.05426")
+@method("qdrop", "quantization", paper="arXiv:2203.05740")
 def reconstruct(
     network: QuantizedNetwork,
     images: Tensor,

@@ -13,6 +13,7 @@ from torch import Tensor
 from latency_tables.bench import Bench
 from latency_tables.node_names import module_path
 from model_compression.errors import QuantizationError
+from model_compression.methods import method
 from model_compression.quantization.calibration import floating
 from model_compression.quantization.graph import Layer, QuantizedNetwork
 
@@ -36,6 +37,7 @@ class Sensitivity:
     ms_gained: float = math.nan
 
 
+@method("sensitivity-report", "combined", paper="arXiv:2004.09602")
 @torch.no_grad()
 def sensitivities(
     network: QuantizedNetwork,

@@ -6,9 +6,10 @@ import numpy as np
 import onnxruntime
 import pytest
 
-from model_compression import ModelCard, compress
+from model_compression import ModelCard, Recipe, compress
 from model_compression import compress as compress_function
 from model_compression.export.onnx import network_inputs
+from zoo import ArchSpec, BlockSpec
 from zoo.training import TrainConfig
 
 
@@ -20,7 +21,7 @@ def artifact(small_space, digits, small_table, tmp_path_factory):
         digits,
         recipe="distil+int8",
         folder=folder,
-        teacher="timm/resnet10t",
+        teacher="mobilenetv1_025",
         config=TrainConfig(epochs=6),
         table=small_table,
     )
@@ -47,7 +48,7 @@ def test_the_card_lies_beside_the_file_and_names_it(artifact):
     card = ModelCard.model_validate_json(artifact.path.with_suffix(".json").read_bytes())
     assert card == artifact.card
     assert card.sha256 == hashlib.sha256(artifact.path.read_bytes()).hexdigest()
-    assert card.teacher == "timm/resnet10t" and card.recipe == "distil+int8"
+    assert card.teacher == "mobilenetv1_025" and card.recipe == "distil+int8"
     assert card.measured_p10_ms <= card.measured_ms <= card.measured_p90_ms
     assert card.predicted_ms > 0 and card.versions["torch"]
 
@@ -59,7 +60,7 @@ def test_weights_of_an_equal_training_are_used_again(artifact, digits):
         digits,
         recipe="distil+int8",
         folder=artifact.path.parent,
-        teacher="timm/resnet10t",
+        teacher="mobilenetv1_025",
         config=TrainConfig(epochs=6),
         on_epoch=epochs.append,
     )
@@ -79,3 +80,21 @@ def test_a_network_over_the_limit_never_sees_the_test_images(small_space, digits
     assert artifact.card.test.fp32 is None and artifact.card.validation.fp32 is not None
     assert np.isnan(artifact.accuracy)
     assert json.loads((tmp_path / "model.json").read_text())["teacher"] is None
+
+
+def test_a_recipe_of_steps_is_followed_and_told_and_taken_up_again(digits, tmp_path):
+    steps = [{"step": "train"}, {"step": "prune", "keep": 0.8, "epochs": 1, "max_drop": 1.0, "tries": 2}]
+    told = []
+    settings = {"recipe": Recipe.of(steps, name="mine"), "folder": tmp_path, "config": TrainConfig(epochs=2)}
+    blocks = tuple(BlockSpec(kind="conv", out_chans=chans, stride=2) for chans in (16, 32))
+    spec = ArchSpec(resolution=16, blocks=blocks)
+    first = compress(spec, digits, on_step=lambda number, report: told.append(report), **settings)
+    assert first.card.recipe == "mine" and first.card.steps == tuple(told) and len(told) == 1
+    report = told[0]
+    if report.kept:
+        verdict = report.attempts[-1].verdict
+        assert verdict.ms_after.high < verdict.ms_before.low and first.card.changes
+    else:
+        assert report.attempts[-1].reason and not first.card.changes
+    again = compress(spec, digits, **settings)
+    assert again.card.sha256 == first.card.sha256 and again.card.steps == first.card.steps

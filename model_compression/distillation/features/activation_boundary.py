@@ -3,8 +3,10 @@
 from torch import Tensor, nn
 
 from model_compression.distillation.features.base import FEATURE_LOSSES, MapLoss, Shapes
+from model_compression.methods import method
 
 
+@method("ab", "distillation", paper="arXiv:1811.03233")
 @FEATURE_LOSSES.register("ab")
 class ActivationBoundaryLoss(MapLoss):
     """Squared hinge that puts the student's neurons on the teacher's side of zero (arXiv:1811.03233, equation 6).

@@ -7,8 +7,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from model_compression.distillation.features.base import FEATURE_LOSSES, EmbeddingLoss, Shapes
+from model_compression.methods import method
 
 
+@method("adversarial-distillation", "distillation", paper="arXiv:1803.10750")
 @FEATURE_LOSSES.register("adversarial")
 class AdversarialLoss(EmbeddingLoss):
     """Cross entropy of a small discriminator, whose gradient reaches the student reversed (arXiv:1803.10750).

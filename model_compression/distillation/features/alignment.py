@@ -4,8 +4,10 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from model_compression.distillation.features.base import FEATURE_LOSSES, MapLoss, Shapes, regressors
+from model_compression.methods import method
 
 
+@method("alignment-regularizer", "pruning", paper="arXiv:2109.15014")
 @FEATURE_LOSSES.register("alignment")
 class AlignmentLoss(MapLoss):
     """1 - cosine of the channels at each pixel, averaged (after Neill, arXiv:2109.15014, section 3).

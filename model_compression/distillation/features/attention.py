@@ -4,8 +4,10 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from model_compression.distillation.features.base import FEATURE_LOSSES, MapLoss
+from model_compression.methods import method
 
 
+@method("attention-transfer", "distillation", paper="arXiv:1612.03928")
 @FEATURE_LOSSES.register("at")
 class AttentionLoss(MapLoss):
     """Mean squared difference of normalised attention maps, the mean over channels of F^2 (arXiv:1612.03928, eq. 2)."""

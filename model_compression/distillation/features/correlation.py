@@ -6,8 +6,10 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from model_compression.distillation.features.base import FEATURE_LOSSES, EmbeddingLoss, Shapes
+from model_compression.methods import method
 
 
+@method("cc", "distillation", paper="arXiv:1904.01802")
 @FEATURE_LOSSES.register("cc")
 class CorrelationLoss(EmbeddingLoss):
     """Mean squared difference of Gaussian kernel matrices of normalised embeddings (arXiv:1904.01802, eq. 6, 8, 10).

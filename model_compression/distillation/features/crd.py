@@ -5,8 +5,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from model_compression.distillation.features.base import FEATURE_LOSSES, FeatureLoss, Features, Shapes
+from model_compression.methods import method
 
 
+@method("crd", "distillation", paper="arXiv:1910.10699")
 @FEATURE_LOSSES.register("crd")
 class ContrastiveLoss(FeatureLoss):
     """The student's embedding of an image shall be nearest to the teacher's of that image (arXiv:1910.10699, eq. 18).

@@ -4,8 +4,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from model_compression.distillation.features.base import FEATURE_LOSSES, MapLoss, Shapes
+from model_compression.methods import method
 
 
+@method("factor-transfer", "distillation", paper="arXiv:1802.04977")
 @FEATURE_LOSSES.register("ft")
 class FactorLoss(MapLoss):
     """L1 distance of normalised factors: the teacher's by a paraphraser, the student's by a translator.

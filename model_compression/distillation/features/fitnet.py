@@ -4,8 +4,10 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from model_compression.distillation.features.base import FEATURE_LOSSES, MapLoss, Shapes, regressors
+from model_compression.methods import method
 
 
+@method("fitnet", "distillation", paper="arXiv:1412.6550")
 @FEATURE_LOSSES.register("fitnet")
 class HintLoss(MapLoss):
     """Mean squared error between the teacher's map and a 1x1 regressor of the student's (arXiv:1412.6550, equation 3).

@@ -7,8 +7,10 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from model_compression.distillation.features.base import FEATURE_LOSSES, FeatureLoss, Features, Shapes, regressors
+from model_compression.methods import method
 
 
+@method("fsp", "distillation", paper="Yim et al., CVPR 2017")
 @FEATURE_LOSSES.register("fsp")
 class FlowLoss(FeatureLoss):
     """Mean squared difference of Gram matrices between adjacent stages (Yim et al., CVPR 2017, equations 1 and 2).

@@ -5,10 +5,12 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from model_compression.distillation.features.base import FEATURE_LOSSES, FeatureLoss, Features, Shapes, projection
+from model_compression.methods import method
 
 _KEY = 16
 
 
+@method("mhgd", "distillation", paper="arXiv:1907.02226")
 @FEATURE_LOSSES.register("mhgd")
 class AttentionGraphLoss(FeatureLoss):
     """Divergence of graphs whose edges are attention from each sample's stage to all samples' next stage.

@@ -4,8 +4,10 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from model_compression.distillation.features.base import FEATURE_LOSSES, MapLoss
+from model_compression.methods import method
 
 
+@method("nst", "distillation", paper="arXiv:1707.01219")
 @FEATURE_LOSSES.register("nst")
 class NeuronSelectivityLoss(MapLoss):
     """Squared maximum mean discrepancy of channels under the kernel (x.y)^2 (arXiv:1707.01219, equations 4 and 6)."""

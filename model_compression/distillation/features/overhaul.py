@@ -4,8 +4,10 @@ import torch
 from torch import Tensor, nn
 
 from model_compression.distillation.features.base import FEATURE_LOSSES, MapLoss, Shapes
+from model_compression.methods import method
 
 
+@method("ofd", "distillation", paper="arXiv:1904.01866")
 @FEATURE_LOSSES.register("ofd")
 class OverhaulLoss(MapLoss):
     """Partial L2 distance to the teacher's map behind a margin ReLU (arXiv:1904.01866, equations 2, 3 and 5).

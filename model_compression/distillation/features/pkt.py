@@ -4,10 +4,12 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from model_compression.distillation.features.base import FEATURE_LOSSES, EmbeddingLoss
+from model_compression.methods import method
 
 _EPS = 1e-7
 
 
+@method("pkt", "distillation", paper="arXiv:1803.10837")
 @FEATURE_LOSSES.register("pkt")
 class ProbabilisticLoss(EmbeddingLoss):
     """Divergence of the chances that one sample picks another as its neighbour (arXiv:1803.10837, equations 3 to 6).

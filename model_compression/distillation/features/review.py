@@ -7,8 +7,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from model_compression.distillation.features.base import FEATURE_LOSSES, FeatureLoss, Features, Shapes
+from model_compression.methods import method
 
 
+@method("reviewkd", "distillation", paper="arXiv:2104.09044")
 @FEATURE_LOSSES.register("reviewkd")
 class ReviewLoss(FeatureLoss):
     """Hierarchical context loss of maps fused from the deepest stage upwards (arXiv:2104.09044, equation 8, figure 3).

@@ -5,10 +5,12 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from model_compression.distillation.features.base import FEATURE_LOSSES, EmbeddingLoss, Shapes
+from model_compression.methods import method
 
 _EPS = 1e-12
 
 
+@method("rkd", "distillation", paper="arXiv:1904.05068")
 @FEATURE_LOSSES.register("rkd")
 class RelationalLoss(EmbeddingLoss):
     """Huber loss of distances over their mean, and of the cosines in all triangles (arXiv:1904.05068, eq. 6 to 9)."""

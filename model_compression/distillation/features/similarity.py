@@ -4,8 +4,10 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from model_compression.distillation.features.base import FEATURE_LOSSES, MapLoss
+from model_compression.methods import method
 
 
+@method("sp", "distillation", paper="arXiv:1907.09682")
 @FEATURE_LOSSES.register("sp")
 class SimilarityLoss(MapLoss):
     """Mean squared difference of the batch's Gram matrices, rows of length 1 (arXiv:1907.09682, equations 2 to 4)."""

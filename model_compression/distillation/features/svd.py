@@ -5,11 +5,13 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from model_compression.distillation.features.base import FEATURE_LOSSES, FeatureLoss, Features, Shapes, regressors
+from model_compression.methods import method
 
 _SPARE = 3  # singular vectors of the student among which the teacher's are looked for
 _WIDTH = 8.0  # of the radial basis function
 
 
+@method("kdsvd", "distillation", paper="arXiv:1807.06819")
 @FEATURE_LOSSES.register("kdsvd")
 class SingularVectorLoss(FeatureLoss):
     """Squared difference of radial basis functions between singular vectors of adjacent stages (arXiv:1807.06819).

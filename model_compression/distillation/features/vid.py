@@ -7,10 +7,12 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from model_compression.distillation.features.base import FEATURE_LOSSES, MapLoss, Shapes
+from model_compression.methods import method
 
 _MIN_VARIANCE, _FIRST_VARIANCE = 1e-5, 5.0
 
 
+@method("vid", "distillation", paper="arXiv:1904.05835")
 @FEATURE_LOSSES.register("vid")
 class VariationalLoss(MapLoss):
     """Negative log likelihood of the teacher's map under a Gaussian made from the student's (arXiv:1904.05835, eq. 4).

@@ -6,6 +6,7 @@ from scipy.optimize import brentq
 from scipy.special import erfc, lambertw
 from torch import Tensor
 
+from model_compression.methods import method
 from model_compression.quantization.ranges.base import RANGES
 from model_compression.quantization.ranges.histogram import HistogramEstimator
 
@@ -38,6 +39,7 @@ def gaussian_clip(bits: int) -> float:
     return float(brentq(slope, 0, 20))
 
 
+@method("aciq", "quantization", paper="arXiv:1810.05723")
 @RANGES.register("aciq")
 class AnalyticClip(HistogramEstimator):
     """The best clip for a Gaussian or a Laplace distribution, whichever fits better (Banner et al., arXiv:1810.05723).

@@ -5,11 +5,13 @@ import torch
 from torch import Tensor
 
 from model_compression.errors import QuantizationError
+from model_compression.methods import method
 from model_compression.quantization.affine import Grid
 from model_compression.quantization.ranges.base import RANGES
 from model_compression.quantization.ranges.histogram import HistogramEstimator
 
 
+@method("entropy-calibration", "quantization", paper="Migacz, GTC 2017")
 @RANGES.register("entropy")
 class Entropy(HistogramEstimator):
     """The clipped range with the least Kullback-Leibler divergence from the histogram to its `levels`-level form.

@@ -3,10 +3,12 @@
 from torch import Tensor
 
 from model_compression.errors import QuantizationError
+from model_compression.methods import method
 from model_compression.quantization.affine import Grid
 from model_compression.quantization.ranges.base import RANGES, RangeEstimator
 
 
+@method("moving-average-calibration", "quantization", paper="arXiv:1712.05877")
 @RANGES.register("moving-average")
 class MovingAverage(RangeEstimator):
     """The exponential moving average of each batch's smallest and largest value (arXiv:1712.05877, section 3.1).

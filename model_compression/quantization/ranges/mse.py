@@ -4,6 +4,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from model_compression.methods import method
 from model_compression.quantization.affine import Grid, choose_params, fake_quantize
 from model_compression.quantization.ranges.base import RANGES, RangeEstimator
 from model_compression.quantization.ranges.histogram import Histogram
@@ -12,6 +13,7 @@ _FRACTIONS = np.linspace(0.01, 1, 100)
 _EXACT_VALUES = 2**18
 
 
+@method("omse", "quantization", paper="arXiv:1902.06822")
 @RANGES.register("mse")
 class LeastSquares(RangeEstimator):
     """The range with the least ||x - Q(x)||^2 (OMSE, Choukroun et al., arXiv:1902.06822, section 3).

@@ -5,11 +5,13 @@ import torch
 from torch import Tensor
 
 from model_compression.errors import QuantizationError
+from model_compression.methods import method
 from model_compression.quantization.affine import Grid
 from model_compression.quantization.ranges.base import RANGES
 from model_compression.quantization.ranges.histogram import HistogramEstimator
 
 
+@method("percentile-calibration", "quantization", paper="arXiv:1809.04191")
 @RANGES.register("percentile")
 class Percentile(HistogramEstimator):
     """The range that holds `percent` of the values, the rest cut evenly at both ends.

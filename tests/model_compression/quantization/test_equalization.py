@@ -8,7 +8,8 @@ from torch import nn
 
 import zoo
 from latency_tables.onnx_files import export_onnx
-from model_compression.quantization.equalization import absorb_biases, equalize
+from model_compression.errors import QuantizationError
+from model_compression.quantization.equalization import absorb_biases, equalize, smooth
 
 _SHAPE = (1, 3, 24, 24)
 
@@ -144,3 +145,47 @@ def test_layers_that_share_a_bias_in_the_file_get_one_each(tmp_path):
     assert len(onnx.load(before).graph.initializer) == 4  # three weights and one bias
     equalize(before, after)
     _assert_same_function(before, after, _images())
+
+
+def _smoothed(strength, tmp_path):
+    """Weights, and largest inputs of the second layer, of a pair before and after."""
+    torch.manual_seed(5)
+    network = nn.Sequential(nn.Conv2d(3, 6, 3), nn.LeakyReLU(), nn.Conv2d(6, 4, 3))
+    with torch.no_grad():
+        network[0].weight[2] *= 50  # an outlier among the activations
+    before, after = _export(network, tmp_path / "float.onnx"), tmp_path / "smooth.onnx"
+    images = _images()
+    outliers = smooth(before, after, calibration=images, strength=strength)
+    _assert_same_function(before, after, images)
+    with torch.no_grad():
+        seen = network[:2](torch.from_numpy(np.concatenate(images))).abs().amax((0, 2, 3)).numpy()
+    assert list(outliers.values()) == pytest.approx([seen.max() / np.median(seen)], rel=1e-4)
+    (old, _), (new, weight) = _weights(before), _weights(after)
+    scale = np.abs(old).max((1, 2, 3)) / np.abs(new).max((1, 2, 3))
+    return seen, network[2].weight.detach().abs().amax((0, 2, 3)).numpy(), scale, np.abs(weight).max((0, 2, 3))
+
+
+@pytest.mark.parametrize("strength", [0.0, 0.3, 0.5, 1.0])
+def test_outliers_of_activations_move_into_the_weights_by_the_papers_scale(strength, tmp_path):
+    seen, reading, scale, after = _smoothed(strength, tmp_path)
+    np.testing.assert_allclose(scale, seen**strength / reading ** (1 - strength), rtol=1e-4)
+    np.testing.assert_allclose(after, reading * scale, rtol=1e-4)
+    if strength == 0.5:  # then both are as hard to quantize
+        np.testing.assert_allclose(seen / scale, after, rtol=1e-4)
+    if strength == 1.0:
+        np.testing.assert_allclose(seen / scale, 1, rtol=1e-4)
+
+
+def test_smoothing_serves_depthwise_layers_and_leaves_relu6_alone(tmp_path):
+    torch.manual_seed(6)
+    images = _images()
+    for act, count in ((nn.ReLU, 3), (nn.ReLU6, 0)):
+        before, after = _export(_Chain(act=act), tmp_path / "float.onnx"), tmp_path / "smooth.onnx"
+        assert len(smooth(before, after, calibration=images)) == count
+        _assert_same_function(before, after, images)
+
+
+def test_smoothing_without_images_or_with_a_wrong_strength_is_refused(tmp_path):
+    for strength, images in ((0.5, []), (1.5, _images())):
+        with pytest.raises(QuantizationError, match="smoothing needs images, and a strength in"):
+            smooth(tmp_path / "none.onnx", tmp_path / "out.onnx", calibration=images, strength=strength)

@@ -1,0 +1,1 @@
+"""Pruning: channels that are cut out, which makes networks faster, and single weights, which makes files smaller."""
