@@ -14,6 +14,7 @@ import time
 from pathlib import Path
 
 import optuna
+import torch
 
 from latency_tables import load_table
 from search import run_search
@@ -47,6 +48,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("build/workers"))
     args = parser.parse_args()
     args.out.mkdir(parents=True, exist_ok=True)
+    torch.set_num_threads(1)  # as a Ray worker has: one core beside two
     found: dict[int, list[tuple[float, float]]] = {1: [], 2: []}
     for _ in range(args.rounds):
         for workers in found:
