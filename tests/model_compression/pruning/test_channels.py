@@ -3,6 +3,7 @@
 import copy
 import json
 import os
+import runpy
 from pathlib import Path
 
 import pytest
@@ -17,11 +18,11 @@ from model_compression.pruning.channels import (
     prune_channels,
     remaining_groups,
 )
-from scripts.cifar_resnet import CifarResNet
 from zoo import ArchSpec, BlockSpec, create_model
 from zoo.errors import UnknownNameError
 
 SHAPE = (1, 3, 16, 16)
+CIFAR = runpy.run_path(str(Path(__file__).parents[3] / "scripts" / "cifar_resnet.py"))
 
 
 def spec(*blocks: BlockSpec) -> ArchSpec:
@@ -104,10 +105,11 @@ def test_removed_is_masked(family: str) -> None:
 
 
 def test_residual_network_with_padded_shortcuts() -> None:
-    network = CifarResNet(8)
+    make = CIFAR["CifarResNet"]
+    network = make(8)
     groups = channel_groups(network, (1, 3, 32, 32))
     assert {g.name for g in groups} == {f"layer{s}.0.conv1" for s in (1, 2, 3)}
-    check(network, CifarResNet(8), (1, 3, 32, 32))
+    check(network, make(8), (1, 3, 32, 32))
 
 
 class Flat(nn.Module):
@@ -171,9 +173,8 @@ def test_resnet56_with_its_weights() -> None:
     data = os.environ.get("EDGEZOO_DATA")
     if not data:
         pytest.skip("EDGEZOO_DATA names no folder of data")
-    from scripts.cifar_resnet import load_cifar_resnet
-
-    network = load_cifar_resnet(Path(data, "resnet56-cifar10.safetensors"), mean=(0.5,) * 3, std=(0.25,) * 3)
+    load = CIFAR["load_cifar_resnet"]
+    network = load(Path(data, "resnet56-cifar10.safetensors"), mean=(0.5,) * 3, std=(0.25,) * 3)
     groups, images = channel_groups(network, (1, 3, 32, 32)), torch.rand(4, 3, 32, 32)
     assert len(groups) == 27
     removed = some(groups)
