@@ -129,6 +129,7 @@ def compress(
         measured_p10_ms=measured.p10_ms,
         measured_p90_ms=measured.p90_ms,
         samples_rejected=measured.rejected,
+        reference_ms=measured.reference_ms,
         device=device,
         versions={"python": platform.python_version(), **_versions()},
         seeds={"training": config.seed},

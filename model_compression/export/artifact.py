@@ -46,6 +46,7 @@ class ModelCard(BaseModel):
         steps: of the recipe after the training, with their gates.
         predicted_ms: by the latency table; None where there was none.
         measured_ms: median latency on `device`, p10 and p90 beside it.
+        reference_ms: of the reference network meanwhile: the pace of the machine.
         versions: of the packages that made it.
         sha256: of the model file.
     """
@@ -70,6 +71,7 @@ class ModelCard(BaseModel):
     measured_p10_ms: float
     measured_p90_ms: float
     samples_rejected: int
+    reference_ms: float | None = None
     device: Device
     versions: dict[str, str]
     seeds: dict[str, int]

@@ -48,6 +48,13 @@ def test_a_boast_is_found(path):
     assert checks["accuracy"].holds is False and checks["latency"].holds is False
 
 
+def test_a_machine_that_is_slower_than_then_is_no_slower_network(path):
+    card = json.loads(path.with_suffix(".json").read_text())
+    _edit(path, measured_ms=card["measured_ms"] / 2, reference_ms=card["reference_ms"] / 2)
+    latency = verify_artifact(path)[-1]
+    assert latency.holds and "times as slow as then" in latency.told
+
+
 def test_the_latency_of_another_device_is_told_but_not_judged(path):
     card = json.loads(path.with_suffix(".json").read_text())
     _edit(path, device=card["device"] | {"cpu": "another"}, measured_ms=1e-6)
