@@ -24,9 +24,13 @@ def network_inputs(images: ImageSet, data: Splits, resolution: int) -> np.ndarra
 
 def calibration_batches(data: Splits, resolution: int) -> Sequence[np.ndarray]:
     """Return training images, spread over the set, one a batch, for the ranges of int8 activations."""
-    step = max(1, len(data.train) // _CALIBRATION_IMAGES)
-    chosen = data.train.subset(np.arange(0, len(data.train), step)[:_CALIBRATION_IMAGES])
-    return list(network_inputs(chosen, data, resolution)[:, None])
+    return list(network_inputs(spread(data.train, _CALIBRATION_IMAGES), data, resolution)[:, None])
+
+
+def spread(images: ImageSet, count: int) -> ImageSet:
+    """Return `count` of `images`, or all, evenly spread over the set."""
+    step = max(1, len(images) // count)
+    return images.subset(np.arange(0, len(images), step)[:count])
 
 
 def export_network(network: nn.Module, data: Splits, resolution: int, dtype: str, folder: Path) -> Path:

@@ -1,7 +1,6 @@
 """Steps in order, each behind its gate; what was done is kept after each, and a stopped recipe goes on."""
 
 import hashlib
-import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -18,7 +17,6 @@ from model_compression.recipe.structure import CHANGES, Compressed, rebuild
 from zoo.errors import EdgezooError, first_line
 from zoo.files import write_atomic
 from zoo.training import predict_scores
-from zoo.weights import WeightsError
 from zoo.weights.files import read_tensors, save_tensors
 
 
@@ -48,12 +46,12 @@ def run_steps(
             state, report = known
         else:
             state, report = _attempt(state, step, job)
+            if step.required and not report.kept:  # not kept, so that a later call tries again
+                raise RecipeError(f"step {step.step} cannot be carried out: {report.attempts[-1].reason}")
             _save(path, state, report, chain)
         reports.append(report)
         if on_step:
             on_step(number, report)
-        if step.required and not report.kept:
-            raise RecipeError(f"step {step.step} cannot be carried out: {report.attempts[-1].reason}")
     return state, reports
 
 
@@ -120,6 +118,6 @@ def _load(path: Path, before: Compressed, job: Job, chain: str) -> tuple[Compres
             file = path.with_suffix(".onnx")
             if hashlib.sha256(file.read_bytes()).hexdigest() != metadata["file"]:
                 return None
-    except (WeightsError, ValidationError, EdgezooError, KeyError, OSError, json.JSONDecodeError):
+    except (EdgezooError, ValidationError, KeyError, OSError):
         return None
     return Compressed(before.spec, network, changes, file), report

@@ -1,17 +1,19 @@
 """Quantization to int8, at last with the most sensitive layers in float."""
 
 import dataclasses
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
 import numpy as np
 import torch
 from pydantic import Field
+from torch import Tensor
 
 from latency_tables import get_runtime
 from latency_tables.onnx_files import export_onnx, quantize_onnx
 from model_compression.errors import RecipeError
-from model_compression.export.onnx import calibration_batches, evaluate_session, network_inputs
+from model_compression.export.onnx import calibration_batches, evaluate_session, network_inputs, spread
 from model_compression.quantization.bias_correction import correct_biases
 from model_compression.quantization.calibration_search import search_calibration
 from model_compression.quantization.graph import QuantizedNetwork
@@ -55,13 +57,22 @@ class Quantize(Step):
         folder.mkdir(parents=True, exist_ok=True)
         float_path, path = folder / "quantize-fp32.onnx", folder / "quantize-int8.onnx"
         export_onnx(before.network, job.shape(before), float_path)
+        batches = calibration_batches(job.data, before.spec.resolution)
         if self.method == "min-max" and not self.weight_bits and not self.fallback:
             # the runtime's own quantizer takes operators that our reader of its files does not
-            quantize_onnx(float_path, path, calibration_batches(job.data, before.spec.resolution))
+            quantize_onnx(float_path, path, batches)
             return dataclasses.replace(before, file=path)
-        network = self._quantize(float_path, path, before, job, excluded=())
+
+        def quantize(excluded: tuple[str, ...]) -> QuantizedNetwork:
+            options = PlacementOptions(excluded=excluded, weight_bits=self.weight_bits)
+            network = place(float_path, path, batches, options)
+            self._learn(network, torch.from_numpy(np.concatenate(batches)), job, before.spec.resolution)
+            write_network(network, path, path)
+            return network
+
+        network = quantize(())
         if self.fallback:
-            self._fall_back(network, float_path, path, before, job)
+            quantize(self._kept_float(network, quantize, float_path, path, job, before.spec.resolution))
         return dataclasses.replace(before, file=path)
 
     def softened(self) -> Self | None:
@@ -70,12 +81,8 @@ class Quantize(Step):
             return self.model_copy(update={"method": "search"})
         return None if self.fallback else self.model_copy(update={"fallback": True})
 
-    def _quantize(
-        self, float_path: Path, path: Path, before: Compressed, job: Job, *, excluded: tuple[str, ...]
-    ) -> QuantizedNetwork:
-        batches = calibration_batches(job.data, before.spec.resolution)
-        network = place(float_path, path, batches, PlacementOptions(excluded=excluded, weight_bits=self.weight_bits))
-        images = torch.from_numpy(np.concatenate(batches))
+    def _learn(self, network: QuantizedNetwork, images: Tensor, job: Job, resolution: int) -> None:
+        """Find ranges and integers of a placed network by the method, in place."""
         if self.method == "search":
             held = max(1, len(images) // 4)
             search_calibration(network, images[held:].split(32), images[:held].split(32))
@@ -84,16 +91,21 @@ class Quantize(Step):
         elif self.method in ("qat", "lsq"):
             scales = "lsq" if self.method == "lsq" else "fixed"
             config = QatConfig(epochs=self.epochs, scales=scales, seed=job.config.seed)
-            train_quantized(network, job.data, config, resolution=before.spec.resolution, on_epoch=job.on_epoch)
+            train_quantized(network, job.data, config, resolution=resolution, on_epoch=job.on_epoch)
         elif self.method != "min-max":
             reconstruct(network, images, method=self.method)
-        write_network(network, path, path)
-        return network
 
-    def _fall_back(self, network: QuantizedNetwork, float_path: Path, path: Path, before: Compressed, job: Job) -> None:
-        resolution = before.spec.resolution
-        step = max(1, len(job.data.train) // _JUDGING_IMAGES)
-        judged = job.data.train.subset(np.arange(0, len(job.data.train), step)[:_JUDGING_IMAGES])
+    def _kept_float(
+        self,
+        network: QuantizedNetwork,
+        quantize: Callable[[tuple[str, ...]], QuantizedNetwork],
+        float_path: Path,
+        path: Path,
+        job: Job,
+        resolution: int,
+    ) -> tuple[str, ...]:
+        """Return the layers that stay float; `quantize` writes `path` without those named."""
+        judged = spread(job.data.train, _JUDGING_IMAGES)
         inputs = torch.from_numpy(network_inputs(judged, job.data, resolution))
         found = sensitivities(network, inputs, judged.labels)
 
@@ -102,8 +114,7 @@ class Quantize(Step):
             return evaluate_session(session, judged, job.data, resolution)
 
         def accuracy_without(names: tuple[str, ...]) -> float:
-            self._quantize(float_path, path, before, job, excluded=names)
+            quantize(names)
             return accuracy_of(path, "int8")
 
-        kept = fall_back(found, accuracy_without, least_accuracy=accuracy_of(float_path, "fp32") - self.max_drop)
-        self._quantize(float_path, path, before, job, excluded=kept)
+        return fall_back(found, accuracy_without, least_accuracy=accuracy_of(float_path, "fp32") - self.max_drop)

@@ -76,6 +76,7 @@ def test_a_sabotaged_step_is_rolled_back_with_its_reason(kind, trained, job):
 def test_a_required_step_that_fails_fails_the_recipe(trained, job):
     with pytest.raises(RecipeError, match="step crash cannot be carried out: no"):
         _run(trained, job, {"step": "crash", "required": True})
+    assert not list(job.folder.rglob("*.safetensors"))  # the next call tries again
 
 
 def test_a_pruned_network_is_faster_and_a_second_call_takes_all_up(trained, job):
