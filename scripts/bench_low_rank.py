@@ -3,10 +3,11 @@
 usage: EDGEZOO_DATA=FOLDER python scripts/bench_low_rank.py --cifar FOLDER_OF_CIFAR10 --out build/low-rank
 
 FOLDER_OF_CIFAR10 is made by unpack_cifar10.py in the folder that EDGEZOO_DATA names, where the weights of ResNet-56
-(resnet56-cifar10.safetensors) lie too. ResNet-18 and MobileNetV2 have new weights: latency and size alone. Ranks are
-the same share of each layer's channels, in steps of the device's staircase, but for the last row, where all layers'
-ranks are chosen at once so that the layers take as long together as with tucker. Nothing is trained after a
-decomposition unless --epochs says so. Latencies are measured at the end, in turns: leave the machine alone.
+(resnet56-cifar10.safetensors) lie too. resnet18-cifar is ResNet-18 with a first layer for 32 pixels, trained once here
+and kept in OUT. ResNet-18 and MobileNetV2 at 224 pixels have new weights: latency and size alone. Ranks are the same
+share of each layer's channels, in steps of the device's staircase, but for the last row, where all layers' ranks are
+chosen at once so that the layers take as long together as with tucker. Nothing is trained after a decomposition unless
+--epochs says so. Latencies are measured at the end, in turns: leave the machine alone.
 """
 
 import argparse
@@ -17,7 +18,6 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-import torch
 from cifar_resnet import load_cifar_resnet
 from torch import Tensor, nn
 
@@ -34,19 +34,35 @@ from zoo.files import write_atomic
 from zoo.training import TrainConfig, train
 from zoo.training.evaluation import predict_scores
 from zoo.training.preprocessing import normalize
+from zoo.weights.files import load_state, read_tensors, save_tensors
 
-NETWORKS = {"resnet56": 32, "resnet18": 224, "mobilenetv2": 224}  # and the images' size
+NETWORKS = {"resnet56": 32, "resnet18-cifar": 32, "resnet18": 224, "mobilenetv2": 224}  # and the images' size
+ON_CIFAR = ("resnet56", "resnet18-cifar")
 WEIGHTS = "resnet56-cifar10.safetensors"
 AWARE, GLOBAL = ", data-aware", "global ranks"
 Rows = dict[str, dict[str, Any]]
 
 
-def load_network(name: str, data: Splits | None) -> nn.Module:
+def load_network(name: str, data: Splits | None, args: argparse.Namespace) -> nn.Module:
     """Return the network called `name`: with trained weights where there is data for them."""
+    if name == "resnet18-cifar" and data is not None:
+        return trained_resnet18(data, args.out / f"{name}.safetensors", args.first_epochs)
     if data is None:
         return zoo.create_model({"resnet18": "timm/resnet18", "mobilenetv2": "mobilenetv2_100"}[name]).eval()
     mean, std = data.statistics()
     return load_cifar_resnet(Path(os.environ["EDGEZOO_DATA"]) / WEIGHTS, mean=mean, std=std)
+
+
+def trained_resnet18(data: Splits, path: Path, epochs: int) -> nn.Module:
+    """Return ResNet-18 with a 3x3 first layer of stride 2 and no pooling after it; `path` keeps its weights."""
+    network = zoo.create_model("timm/resnet18", num_classes=data.num_classes)
+    network.conv1, network.maxpool = nn.Conv2d(3, 64, 3, 2, 1, bias=False), nn.Identity()
+    if path.exists():
+        load_state(network, read_tensors(path)[0], str(path))
+    else:
+        train(network, data, TrainConfig(epochs), resolution=NETWORKS["resnet18-cifar"])
+        save_tensors(path, network.state_dict(), {})
+    return network.eval()
 
 
 def macs(layer: nn.Module, input_shape: tuple[int, ...]) -> float:
@@ -84,7 +100,7 @@ def decompositions(
 def run(name: str, data: Splits | None, args: argparse.Namespace) -> Rows:
     """Return the rows of one network."""
     size = args.size if args.size and data is None else NETWORKS[name]
-    network, shape, rows, made = load_network(name, data), (1, 3, size, size), Rows(), dict[str, nn.Module]()
+    network, shape, rows, made = load_network(name, data, args), (1, 3, size, size), Rows(), dict[str, nn.Module]()
     covariances: dict[str, Tensor] = {}
     if data is not None:
         names = list(uniform_ranks(network, shape, kind="svd", share=args.share, multiple=args.multiple))
@@ -141,17 +157,17 @@ def main() -> None:
     parser.add_argument("--multiple", type=int, default=8, help="of channels: steps of the device's staircase")
     parser.add_argument("--images", type=int, default=256, help="without labels, for the data-aware fits")
     parser.add_argument("--epochs", type=int, default=0, help="of training after each decomposition, on CIFAR-10")
+    parser.add_argument("--first-epochs", type=int, default=15, help="of resnet18-cifar's own training")
     parser.add_argument("--size", type=int, help="of the images of networks with new weights, in pixels")
     parser.add_argument("--seconds", type=float, default=10.0, help="of timing for each network")
     parser.add_argument("--no-latency", action="store_true", help="ranks are chosen by multiply-adds then")
     parser.add_argument("--no-global", action="store_true", help="without the row of ranks chosen at once")
     args = parser.parse_args()
-    if "resnet56" in args.networks and not args.cifar:
-        parser.error("resnet56 needs --cifar; name other --networks to do without")
-    torch.set_num_threads(1)
+    for name in set(args.networks) & set(ON_CIFAR) if not args.cifar else ():
+        parser.error(f"{name} needs --cifar; name other --networks to do without")
     args.out.mkdir(parents=True, exist_ok=True)
     data = load_data(f"folder:{args.cifar}", resolution=32) if args.cifar else None
-    tables = {name: run(name, data if name == "resnet56" else None, args) for name in args.networks}
+    tables = {name: run(name, data if name in ON_CIFAR else None, args) for name in args.networks}
     write_atomic(args.out / "low-rank.json", json.dumps(tables, indent=1))
     for name, rows in tables.items():
         print(f"\n{name}\n\n" + "\n".join(table_of(rows)))

@@ -3,9 +3,9 @@
 usage: EDGEZOO_DATA=FOLDER python scripts/bench_quantization.py --out build/quantization
 
 FOLDER holds imagenet-250.zip: half of the photographs calibrate, the others judge. They are probably among those that
-the weights were trained on: compare the rows, and take none for an accuracy on ImageNet. All files run in onnxruntime.
-OUT keeps each finished row; a stopped run goes on. Latencies are measured at the end, in turns: leave the machine
-alone.
+the weights were trained on: compare the rows, and take none for an accuracy on ImageNet. All files are judged in
+onnxruntime. OUT keeps each finished row; a stopped run goes on. Latencies are measured at the end, in turns: leave the
+machine alone.
 """
 
 import argparse
@@ -71,11 +71,16 @@ def judge(path: Path, images: Tensor, labels: Tensor, expected: np.ndarray | Non
 
 
 def latencies(module: torch.nn.Module, files: dict[str, Path]) -> dict[str, float]:
-    """Return median milliseconds of eager PyTorch and of the files, one thread, timed in turns."""
+    """Return median milliseconds of eager PyTorch and of the files, one thread, timed in turns.
+
+    The float file and the searched one run in OpenVINO too.
+    """
     benches = {"torch eager": Bench("torch", "fp32", 1)}
     benches["torch eager"].add("net", module, SHAPE)
-    for name, path in files.items():
-        benches[name] = Bench("onnxruntime", "fp32", 1)
+    runs = [(name, "onnxruntime", path) for name, path in files.items()]
+    runs += [(f"{name}, in OpenVINO", "openvino", files[name]) for name in ("fp32", "int8, searched") if name in files]
+    for name, runtime, path in runs:
+        benches[name] = Bench(runtime, "fp32", 1)
         benches[name].add_file("net", path, SHAPE)
     try:
         timed = time_in_turns(SideBySide(benches), list(benches), seconds_each=20)

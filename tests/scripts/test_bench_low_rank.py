@@ -35,7 +35,7 @@ def test_a_network_whose_images_are_missing_is_met_in_one_line(script, monkeypat
     monkeypatch.setattr(sys, "argv", ["bench_low_rank.py"])
     with pytest.raises(SystemExit):
         script.main()
-    assert "resnet56 needs --cifar" in capsys.readouterr().err
+    assert "needs --cifar; name other --networks" in capsys.readouterr().err
 
 
 @pytest.mark.slow
