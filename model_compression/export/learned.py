@@ -6,6 +6,7 @@ from pathlib import Path
 
 from latency_tables.runtimes import InputShape
 from model_compression.errors import QuantizationError
+from model_compression.export.ir_check import check_ir
 from model_compression.export.qdq_module import QdqModule
 from model_compression.export.xnnpack_limits import check_for_xnnpack
 from model_compression.quantization.onnx_graph import load_onnx
@@ -35,6 +36,7 @@ def _write_ir(qdq_path: Path, path: Path) -> None:
 
     get_runtime("openvino", "int8")  # for its clear message
     write_ir(qdq_path, path)
+    check_ir(qdq_path, path)
 
 
 def _write_pte(qdq_path: Path, path: Path) -> None:

@@ -5,7 +5,6 @@ onnxruntime's are read off the graph that it makes of the file, those of others 
 
 import re
 import tempfile
-from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -25,7 +24,8 @@ _FUSED = {
     *("LeakyRelu", "Sigmoid", "Softmax"),
 }
 _MOVES_DATA = {"Flatten", "Reshape", "Squeeze", "Transpose", "Unsqueeze", "Identity", "Slice", "Split", "Pad"}
-_CONVERSIONS = {"Reorder", "Convert", "FakeQuantize", "Input", "Output"}
+# between layouts and number formats, the images' own into integers among them, where they belong to no module
+_CONVERSIONS = {"Reorder", "Convert", "Subgraph"}
 # a fusion keeps the node's name and may add a number
 _ADDED = re.compile(r"_token_\d+$")
 
@@ -69,24 +69,26 @@ def float_layers(path: Path, *, runtime: str = "onnxruntime", threads: int = 1) 
 
 
 def costed(findings: Sequence[Finding], nodes: Sequence[NodeTime]) -> list[Finding]:
-    """Return `findings` with the times of onnxruntime's profile; equal operators of one module share theirs."""
-    times: dict[tuple[str, str], float] = defaultdict(float)
-    for node in nodes:
-        times[node.module, node.op] += node.ms
-    keys = [(module_path(finding.name), finding.operator) for finding in findings]
-    count = Counter(keys)
-    return [
-        replace(finding, ms=times[key] / count[key] if key in times else None)
-        for finding, key in zip(findings, keys, strict=True)
-    ]
+    """Return `findings` with the times of onnxruntime's profile; equal operators of one module in order."""
+    waiting, times = list(nodes), dict[int, float]()
+    # with a fused activation a convolution may be called after that, beside it
+    for place in (lambda module: module, lambda module: module.rpartition(".")[0]):
+        for number, finding in enumerate(findings):
+            if number not in times:
+                wanted = place(module_path(finding.name)), finding.operator.removeprefix("Fused")
+                found = [node for node in waiting if (place(node.module), node.op.removeprefix("Fused")) == wanted]
+                if found:
+                    waiting.remove(found[0])
+                    times[number] = found[0].ms
+    return [replace(finding, ms=times.get(number)) for number, finding in enumerate(findings)]
 
 
 def profiled_in_float(nodes: Sequence[NodeTime]) -> list[Finding]:
-    """Return the profiled nodes whose implementation is one for float; moves of data are not told apart by type."""
+    """Return the profiled nodes whose implementation is one for float; moves of data and conversions are left out."""
     return [
         Finding(node.module or node.op, node.op, "", node.ms)
         for node in nodes
-        if _FLOAT.search(node.executed) and node.op not in _MOVES_DATA and node.op not in _CONVERSIONS
+        if _FLOAT.search(node.executed) and node.op not in _MOVES_DATA and (node.module or node.op not in _CONVERSIONS)
     ]
 
 
