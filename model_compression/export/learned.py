@@ -1,6 +1,5 @@
 """What quantization learned, in the model file of any runtime: its scales, zero points and integer weights."""
 
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,6 +9,7 @@ from model_compression.export.ir_check import check_ir
 from model_compression.export.qdq_module import QdqModule
 from model_compression.export.xnnpack_limits import check_for_xnnpack
 from model_compression.quantization.onnx_graph import load_onnx
+from zoo.files import write_atomic
 
 
 def export_learned(qdq_path: Path, path: Path) -> Path:
@@ -56,7 +56,7 @@ def _write_pt2(qdq_path: Path, path: Path) -> None:
 
 
 def _copy(qdq_path: Path, path: Path) -> None:
-    shutil.copyfile(qdq_path, path)
+    write_atomic(path, qdq_path.read_bytes())
 
 
 _WRITERS: dict[str, Callable[[Path, Path], None]] = {

@@ -1,12 +1,16 @@
 """A quantized file as a torch module computes what the file says, and its export carries the file's numbers."""
 
+import numpy as np
 import onnx
 import pytest
 import torch
 from onnx import helper, numpy_helper
 
+import zoo
+from latency_tables.onnx_files import export_onnx
 from model_compression.errors import QuantizationError
 from model_compression.export.qdq_module import QdqModule
+from model_compression.quantization.placement import place
 
 
 @pytest.mark.parametrize("signed", [False, True])
@@ -52,3 +56,16 @@ def test_other_types_of_activations_are_refused(learned, tmp_path):
     onnx.save(model, tmp_path / "wide.onnx")
     with pytest.raises(QuantizationError, match=f"{zero}: activations of type uint16"):
         QdqModule(tmp_path / "wide.onnx")
+
+
+@pytest.mark.parametrize("name", ["mobilenetv3_small_050", "shufflenet_v2_x0_5", "timm/resnet18"])
+def test_published_networks_are_followed(name, tmp_path):
+    torch.manual_seed(0)
+    float_path, path = tmp_path / "float.onnx", tmp_path / "int8.onnx"
+    export_onnx(zoo.create_model(name, num_classes=10).eval(), (1, 3, 32, 32), float_path)
+    images = np.random.default_rng(0).standard_normal((2, 1, 3, 32, 32), dtype=np.float32)
+    network, batch = place(float_path, path, list(images)), torch.from_numpy(images[:, 0])
+    with torch.no_grad():
+        scores, expected = QdqModule(path)(batch), network(batch)
+    assert expected.std() > 0 and (scores - expected).abs().max() <= 1e-4 * expected.abs().max()
+    assert len([node for node in QdqModule(path).nodes() if node.weight is not None]) == len(network.layers)
