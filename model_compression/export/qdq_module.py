@@ -224,7 +224,7 @@ class QdqModule(nn.Module):
 
     def _place(self, node: Node) -> str:
         """Add a node as a submodule and return its path: that of the network's own module, where it was named so."""
-        path = module_path(node.name) if node.weight is not None else ""
+        path = module_path(node.name) if node.kind in _WEIGHTED else ""
         *parents, name = (path or module_key(f"node {len(self._order)}").replace(" ", "_")).split(".")
         parent: nn.Module = self
         for part in parents:

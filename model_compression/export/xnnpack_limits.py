@@ -40,3 +40,8 @@ def _check_weight(node: Node) -> None:
         raise QuantizationError(
             f"layer {node.name!r}: XNNPACK takes signed weights with zero point 0 only; quantize them symmetrically"
         )
+    if node.weight.axis:
+        raise QuantizationError(
+            f"layer {node.name!r} is a {node.kind} whose output channels come last, which XNNPACK has no int8 form of; "
+            "leave it in float or take another runtime"
+        )

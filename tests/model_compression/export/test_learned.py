@@ -130,3 +130,11 @@ def test_executorch_runs_every_layer_in_int8_and_computes_the_same(learned, tmp_
     layers = [node for node in session.profile(1) if node.module]
     assert [node.module for node in layers] == PATHS
     assert all("QC8" in node.executed for node in layers)
+    written = path.read_bytes()
+    for name, (integers, scale) in zip(PATHS, weights(learned), strict=True):
+        # channels last; of a depthwise convolution, all of them
+        orders = [integers] if integers.ndim == 2 else [integers.transpose(0, 2, 3, 1), integers.transpose(1, 2, 3, 0)]
+        assert any(order.tobytes() in written for order in orders), name
+        assert scale.tobytes() in written, name
+    for name, params in QdqModule(learned.path).quantized.items():
+        assert np.float32(params.scale).tobytes() in written, name

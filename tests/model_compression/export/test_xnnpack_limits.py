@@ -4,13 +4,16 @@ import numpy as np
 import onnx
 import pytest
 from onnx import numpy_helper
+from torch import nn
 
 from latency_tables import MeasurementError, get_runtime
 from latency_tables.executorch_files import export_program
+from latency_tables.onnx_files import export_onnx
 from latency_tables.runtimes import RUNTIMES
 from model_compression.errors import QuantizationError
 from model_compression.export.qdq_module import QdqModule
 from model_compression.export.xnnpack_limits import check_for_xnnpack
+from model_compression.quantization.placement import place
 
 _SMALL_RESULT = ("/block/block.3/Relu_output_0_scale", lambda scale: scale * 1e-4)
 _SMALL_SUM = ("/Add_output_0_scale", lambda scale: scale / 512)
@@ -43,6 +46,22 @@ def test_layers_beyond_the_limits_are_named(learned, tmp_path, name, change, tol
     path = changed(learned, tmp_path / "changed.onnx", name, change)
     with pytest.raises(QuantizationError, match=told):
         check_for_xnnpack(QdqModule(path, signed=True))
+
+
+def test_products_with_the_weights_last_are_named(tmp_path):
+    class Tokens(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.mix = nn.Linear(8, 5)
+
+        def forward(self, images):
+            return self.mix(images.flatten(2)).mean(1)
+
+    export_onnx(Tokens().eval(), (1, 3, 2, 4), tmp_path / "float.onnx")
+    images = [np.random.default_rng(0).standard_normal((1, 3, 2, 4), dtype=np.float32)]
+    place(tmp_path / "float.onnx", tmp_path / "int8.onnx", images)
+    with pytest.raises(QuantizationError, match="layer '/mix/MatMul' is a MatMul whose output channels come last"):
+        check_for_xnnpack(QdqModule(tmp_path / "int8.onnx", signed=True))
 
 
 @pytest.mark.slow
