@@ -111,6 +111,8 @@ def load_program(path: Path) -> "ExportedProgram":
 
     try:
         with quiet(), path.open("rb") as file:
+            import torch.ao.quantization.fx._decomposed  # defines the operators that quantized programs call
+
             return torch.export.load(file)
     except Exception as error:  # zip's, JSON's and the schema's, where the versions of PyTorch differ
         raise MeasurementError(f"PyTorch {torch.__version__} cannot load it: {_reason(error)}") from error

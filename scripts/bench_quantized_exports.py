@@ -58,6 +58,9 @@ def build(name: str, spec: Path | None) -> nn.Module:
         network = zoo.ArchSpec.from_json(spec.read_text()).build(CLASSES, 3, seed=0)
     else:
         network = SPACES.get("mobile").sample(random.Random(0)).build(CLASSES, 3, seed=0)
+    for layer in network.modules():
+        if isinstance(layer, nn.Linear):  # which start at zero: nothing would be left to learn from
+            nn.init.normal_(layer.weight, 0, 0.1)
     return zoo.deploy(network.eval()) if isinstance(network, zoo.Network) else network.eval()
 
 

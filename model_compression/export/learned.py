@@ -18,7 +18,7 @@ def export_learned(qdq_path: Path, path: Path) -> Path:
     Args:
         path: its suffix tells the format: .onnx is a copy; .xml OpenVINO's, with .bin beside it; .pte ExecuTorch's for
             XNNPACK, with the layers' names in .json beside it; .pt2 a program of `torch.export` with PyTorch's
-            `quantized_decomposed` operators, which `torch.export.load` reads.
+            `quantized_decomposed` operators, which `latency_tables.torch_programs.load_program` reads.
 
     Raises QuantizationError for another suffix, and naming layer or operator where the format cannot hold what was
     learned; RuntimeUnavailableError or MeasurementError where the runtime is missing or refuses the network.

@@ -57,7 +57,7 @@ def test_each_bias_gives_back_what_rounding_shifts_on_many_images(quantize):
     assert set(shifts) == {"/grouped/Conv", "/mixed/Conv"}
     images = torch.randn(2000, *_SHAPE[1:], generator=torch.Generator().manual_seed(1))
     for layer in network.layers:
-        moved = before[layer.name] - network.weights[layer.bias]
+        moved = before[layer.name] - network.weights[layer.bias].detach()
         if layer.name not in shifts:
             assert not moved.any()
             continue
