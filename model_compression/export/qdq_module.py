@@ -6,7 +6,7 @@ buffers: backends recognize their int8 kernels in them.
 """
 
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 import torch
@@ -156,14 +156,14 @@ class QdqModule(nn.Module):
                     self._read(source, values), *self.quantized[integers]
                 )
                 continue
-            node = self.get_submodule(entry)
+            node = cast(Node, self.get_submodule(entry))
             found = node(*(self._read(name, values) for name in node.reads))
             values |= zip(node.results, [found] if isinstance(found, Tensor) else found, strict=True)
         return self._read(self.output, values)
 
     def nodes(self) -> list[Node]:
         """Return the operators in order."""
-        return [self.get_submodule(entry) for entry in self._order if isinstance(entry, str)]
+        return [cast(Node, self.get_submodule(entry)) for entry in self._order if isinstance(entry, str)]
 
     def params_read(self, node: Node) -> list[ValueParams | None]:
         """Return how each value that a node reads is quantized; None for a float one."""
