@@ -1,13 +1,14 @@
-"""What XNNPACK's int8 kernels cannot take of a quantized network, said before the export rather than when it runs."""
+"""What XNNPACK's int8 kernels cannot take of a quantized network, said before the export: loading names no layer."""
 
 import torch
 
 from model_compression.errors import QuantizationError
 from model_compression.export.qdq_module import Node, QdqModule
 
-# as its operators check when they are created
-_LARGEST_SCALE = 256.0  # of input times weight in units of the result, exclusive
-_ADD_SCALES = 2.0**-10, 2.0**8  # of an input in units of the result, the higher one exclusive
+# of input times weight in units of the result, exclusive: checked when a file is loaded
+_LARGEST_SCALE = 256.0
+# of an input in units of the result, the higher one exclusive: taken for granted, and not checked in release builds
+_ADD_SCALES = 2.0**-10, 2.0**8
 
 
 def check_for_xnnpack(module: QdqModule) -> None:
