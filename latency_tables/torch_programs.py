@@ -84,12 +84,18 @@ def export_program(module: "nn.Module", input_shape: InputShape, folder: Path, *
 
     Raises MeasurementError where `torch.export` cannot follow the network.
     """
+    path = folder / "network.program"
+    write_program(module, input_shape, path, dtype=dtype)
+    return path
+
+
+def write_program(module: "nn.Module", input_shape: InputShape, path: Path, *, dtype: str = "fp32") -> None:
+    """Write a copy of `module` to `path`, as `export_program` does."""
     import torch
 
     number = {"fp32": torch.float32, "fp16": torch.float16}[dtype]
     network = copy.deepcopy(module).eval().to("cpu", number, memory_format=torch.channels_last)
     batch = torch.from_numpy(random_images(input_shape, 1)[0]).to(number, memory_format=torch.channels_last)
-    path = folder / "network.program"
     try:
         with quiet(), torch.no_grad():
             program = torch.export.export(network, (batch,), strict=False)
@@ -97,7 +103,6 @@ def export_program(module: "nn.Module", input_shape: InputShape, folder: Path, *
                 torch.export.save(program, file)
     except Exception as error:  # whatever the network raises while it is followed
         raise MeasurementError(f"torch.export cannot follow it: {_reason(error)}") from error
-    return path
 
 
 def load_program(path: Path) -> "ExportedProgram":
@@ -106,6 +111,8 @@ def load_program(path: Path) -> "ExportedProgram":
 
     try:
         with quiet(), path.open("rb") as file:
+            import torch.ao.quantization.fx._decomposed  # defines the operators that quantized programs call
+
             return torch.export.load(file)
     except Exception as error:  # zip's, JSON's and the schema's, where the versions of PyTorch differ
         raise MeasurementError(f"PyTorch {torch.__version__} cannot load it: {_reason(error)}") from error

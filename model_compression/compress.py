@@ -10,6 +10,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Protocol
 
+from torch import nn
+
 from latency_tables import LatencyTable, get_runtime, measure, this_device
 from model_compression.distillation.teacher import (
     DEFAULT_LOSS,
@@ -21,18 +23,21 @@ from model_compression.distillation.teacher import (
 from model_compression.export.artifact import Accuracies, DeployArtifact, InputFormat, ModelCard
 from model_compression.export.onnx import evaluate_session, export_network
 from model_compression.methods import method
+from model_compression.quantization.lint import float_layers
 from model_compression.recipe import Job, Recipe, StepReport
 from model_compression.recipe.pipeline import run_steps
 from model_compression.recipe.steps.train import Distil, Train
 from model_compression.recipe.stopwatch import MeasuredLatency
-from model_compression.recipe.structure import Compressed
+from model_compression.recipe.structure import Compressed, rebuild
 from model_compression.weights import load_weights, save_weights
 from zoo import ArchSpec, Network, complexity, deploy
 from zoo.data import Splits, load_data
 from zoo.data.splits import ImageSet
 from zoo.files import write_atomic
 from zoo.training import Epoch, TrainConfig, accuracy, train
+from zoo.weights.files import read_tensors, save_tensors
 
+_FLOAT_WEIGHTS = "float.safetensors"
 _PACKAGES = ("edgezoo", "torch", "timm", "optuna", "onnx", "onnxruntime")
 
 
@@ -93,6 +98,7 @@ def compress(
     start = Compressed(spec.deployed(), deploy(trained).eval())
     state, reports = run_steps(start, later, job, provenance=made_of, on_step=on_step)
     network, dtype = state.network, state.dtype
+    save_tensors(folder / _FLOAT_WEIGHTS, network.state_dict(), {})
     path = folder / "model.onnx"
     if state.file:
         write_atomic(path, state.file.read_bytes())
@@ -114,6 +120,7 @@ def compress(
         spec=spec,
         changes=state.changes,
         steps=tuple(reports),
+        in_float=tuple(float_layers(path, runtime=runtime, threads=threads)) if dtype == "int8" else (),
         data=data.name,
         image_size=data.resolution,
         classes=data.classes,
@@ -139,6 +146,18 @@ def compress(
     artifact = DeployArtifact(path, card)
     artifact.save_card()
     return artifact
+
+
+def float_network(artifact: DeployArtifact) -> nn.Module:
+    """Return the network of an artifact of `compress` as it was before quantization, in evaluation mode.
+
+    Raises WeightsError where its folder no longer holds the weights.
+    """
+    card, path = artifact.card, artifact.path.with_name(_FLOAT_WEIGHTS)
+    return rebuild(
+        card.spec.deployed(), card.changes, read_tensors(path)[0],
+        num_classes=len(card.classes), in_chans=card.input.channels, source=str(path),
+    )  # fmt: skip
 
 
 def train_network(

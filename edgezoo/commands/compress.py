@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from model_compression.export.formats import Format
     from zoo import ArchSpec
     from zoo.data import Splits
-    from zoo.training import TrainConfig
 
 
 def compress_command(
@@ -46,6 +45,7 @@ def compress_command(
     from edgezoo.progress import stage
     from model_compression import compress
     from model_compression.export.formats import fastest, shipped_formats
+    from model_compression.quantization.lint import describe as told
     from model_compression.recipe.judgement import describe
     from zoo.data import load_data
     from zoo.training import TrainConfig
@@ -64,10 +64,12 @@ def compress_command(
     if not as_json:
         for number, report in enumerate(card.steps, 2):
             print(f"step {number} {describe(report)}")
+        for finding in card.in_float:
+            print(told(finding))
     if not compare:
         print_json(card.model_dump(mode="json")) if as_json else print(_sentence(artifact))
         return
-    formats = _try_all(artifact, splits, config, tried, teacher=card.teacher or "", console=console)
+    formats = _try_all(artifact, splits, tried, console=console)
     best = fastest(formats, max_drop=max_drop / 100)
     if as_json:
         rows = [dataclasses.asdict(entry) | {"path": entry.path and str(entry.path)} for entry in formats]
@@ -95,20 +97,15 @@ def _read(network: str, image_size: int) -> "ArchSpec":
 def _try_all(
     artifact: "DeployArtifact",
     splits: "Splits",
-    config: "TrainConfig",
     tried: list[tuple[str, str]],
     *,
-    teacher: str,
     console: Console,
 ) -> "list[Format]":
     from edgezoo.progress import stage
-    from model_compression.compress import train_network
+    from model_compression.compress import float_network
     from model_compression.export.formats import try_formats
-    from zoo import deploy
 
-    folder, spec = artifact.path.parent, artifact.card.spec
-    weights = folder / "weights.safetensors"
-    network = deploy(train_network(spec, splits, config, teacher=teacher, path=weights))
+    folder, device = artifact.path.parent, artifact.card.device
     with stage(console, "every format", len(tried)) as advance:
         done = 0
 
@@ -118,8 +115,9 @@ def _try_all(
             advance(done, f"{entry.runtime} {entry.dtype}")
 
         return try_formats(
-            network, splits, resolution=spec.resolution, folder=folder / "formats", formats=tried,
-            threads=artifact.card.device.threads, on_format=note,
+            float_network(artifact), splits, resolution=artifact.card.spec.resolution, folder=folder / "formats",
+            formats=tried, learned=artifact.path if device.dtype == "int8" else None, threads=device.threads,
+            on_format=note,
         )  # fmt: skip
 
 

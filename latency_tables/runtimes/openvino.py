@@ -137,6 +137,22 @@ def _node_time(node: Any, ms: float) -> NodeTime:
     return NodeTime(op, _told(node, "primitiveType"), module, inputs, outputs, ms)
 
 
+def write_ir(onnx_path: Path, path: Path) -> None:
+    """Write an ONNX file, float or quantized, as OpenVINO's own `path` (.xml), its weights beside it (.bin)."""
+    from latency_tables.quiet import quiet
+
+    with quiet():
+        _openvino().save_model(_named(onnx_path), path, compress_to_fp16=False)
+
+
+def _named(onnx_path: Path) -> Any:
+    """Return the network of an ONNX file, its nodes called as there."""
+    with _in_one_line("openvino cannot run it, another runtime may"):
+        model = _from_onnx(onnx_path)
+    _name_last_node(model, onnx_path)
+    return model
+
+
 def _name_last_node(model: Any, onnx_path: Path) -> None:
     """Call what computes the output after its node in the ONNX file, as all others; OpenVINO called it `logits`."""
     import onnx
@@ -203,9 +219,7 @@ class OpenVino:
                 quantize_onnx(onnx_path, int8_path, calibration)
                 onnx_path = int8_path
             with quiet(), contextlib.redirect_stdout(io.StringIO()):  # NNCF draws progress bars
-                with _in_one_line("openvino cannot run it, another runtime may"):
-                    model = _from_onnx(onnx_path)
-                _name_last_node(model, onnx_path)
+                model = _named(onnx_path)
                 if dtype == "int8-nncf":
                     model = _quantize(model, calibration)
             path = folder / "model.xml"

@@ -6,6 +6,7 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict
 
 from latency_tables import Device
+from model_compression.quantization.lint import Finding
 from model_compression.recipe.judgement import StepReport
 from model_compression.recipe.structure import Change
 from zoo import ArchSpec
@@ -44,6 +45,7 @@ class ModelCard(BaseModel):
         image_size: pixels at which the images of `data` were read.
         changes: that pruning and factorization made to it, in order.
         steps: of the recipe after the training, with their gates.
+        in_float: what the runtime computes in float of an int8 file all the same.
         predicted_ms: by the latency table; None where there was none.
         measured_ms: median latency on `device`, p10 and p90 beside it.
         reference_ms: of the reference network meanwhile: the pace of the machine.
@@ -61,6 +63,7 @@ class ModelCard(BaseModel):
     recipe: str
     changes: tuple[Change, ...] = ()
     steps: tuple[StepReport, ...] = ()
+    in_float: tuple[Finding, ...] = ()
     teacher: str | None
     validation: Accuracies
     test: Accuracies

@@ -13,6 +13,7 @@ from latency_tables.bench import Bench, Paired
 from latency_tables.errors import MeasurementError
 from latency_tables.measurement import summarize, time_in_turns
 from model_compression.errors import RecipeError
+from model_compression.export.learned import export_learned
 from model_compression.export.onnx import calibration_batches, evaluate_session
 from zoo.data.splits import Splits
 from zoo.errors import EdgezooError, first_line
@@ -58,17 +59,20 @@ def try_formats(
     resolution: int,
     folder: Path,
     formats: Sequence[tuple[str, str]] | None = None,
+    learned: Path | None = None,
     threads: int = 1,
     seconds_each: float = 3.0,
     on_format: Callable[[Format], None] | None = None,
 ) -> list[Format]:
     """Return what each format makes of a trained `network`, the fastest first, those that failed last.
 
-    Model files land in `folder`/RUNTIME-DTYPE, made anew. int8 is calibrated on training images. All are timed in
-    turns, so that other load meets all alike. A runtime that fails or crashes is an entry with its `error`.
+    Model files land in `folder`/RUNTIME-DTYPE, made anew. All are timed in turns, so that other load meets all alike.
+    A runtime that fails or crashes is an entry with its `error`.
 
     Args:
         formats: (runtime, dtype) pairs, by default all that are installed.
+        learned: the network quantized, an ONNX file whose scales and integers every int8 file then has; without it each
+            runtime calibrates on training images. int8-nncf always does.
         on_format: called with each entry once it is exported and evaluated, before any is timed.
     """
     float_accuracy = accuracy(network, data.val, data, resolution)
@@ -78,7 +82,8 @@ def try_formats(
         for runtime, dtype in shipped_formats() if formats is None else formats:
             name = f"{runtime}-{dtype}"
             try:
-                entry = _export(network, data, resolution, folder / name, runtime, dtype, threads)
+                made_of = learned if dtype == "int8" else None
+                entry = _export(network, data, resolution, folder / name, runtime, dtype, threads, made_of)
                 bench = stack.enter_context(Bench(runtime, dtype, threads))
                 bench.add_file(_NET, entry.path, _shape(data, resolution))  # type: ignore[arg-type]
                 benches[name] = bench
@@ -121,12 +126,22 @@ class SideBySide:
 
 
 def _export(
-    network: nn.Module, data: Splits, resolution: int, folder: Path, runtime: str, dtype: str, threads: int
+    network: nn.Module,
+    data: Splits,
+    resolution: int,
+    folder: Path,
+    runtime: str,
+    dtype: str,
+    threads: int,
+    learned: Path | None,
 ) -> Format:
     backend, shape = get_runtime(runtime, dtype), _shape(data, resolution)
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
-    path = backend.export(network, shape, folder, dtype=dtype, calibration=calibration_batches(data, resolution))
+    if learned:
+        path = export_learned(learned, folder / f"model{backend.suffixes[0]}")
+    else:
+        path = backend.export(network, shape, folder, dtype=dtype, calibration=calibration_batches(data, resolution))
     session = backend.load(path, shape, dtype=dtype, threads=threads)
     try:
         shipped = evaluate_session(session, data.val, data, resolution)

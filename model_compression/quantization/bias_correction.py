@@ -1,7 +1,7 @@
 """Bias correction: quantization shifts the mean of a channel, and the bias takes the shift back.
 
-Nagel et al., arXiv:1906.04721, section 4.2, and Finkelstein et al., arXiv:1906.03193. Empirical, from images: the
-analytic form needs the statistics of the batch norms, which the exporter has folded away.
+Nagel et al., arXiv:1906.04721, section 4.2, and Finkelstein et al., arXiv:1906.03193. Empirical, from images;
+`analytic_bias_correction` does it without.
 """
 
 import torch

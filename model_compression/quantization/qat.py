@@ -118,10 +118,14 @@ def train_quantized(
 
 
 def lsq_scale(values: Tensor, grid: Grid, *, axis: int | None = None) -> Tensor:
-    """Return LSQ's first scale, 2 mean|v| / sqrt(qmax) (section 2.1): a scalar, or one for each channel on `axis`."""
+    """Return LSQ's first scale, 2 mean|v| / sqrt(qmax) (section 2.1): a scalar, or one for each channel on `axis`.
+
+    A channel of zeros gets scale 1.
+    """
     size = values.detach().abs()
     mean = size.mean() if axis is None else size.movedim(axis, 0).flatten(1).mean(1)
-    return (2 * mean / math.sqrt(grid.qmax)).clamp(min=torch.finfo(torch.float32).tiny)
+    scale = 2 * mean / math.sqrt(grid.qmax)
+    return scale.masked_fill(scale < torch.finfo(torch.float32).tiny, 1)
 
 
 @torch.no_grad()

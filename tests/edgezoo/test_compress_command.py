@@ -14,6 +14,7 @@ def test_a_network_is_compressed_and_formats_compared(small_space, tmp_path, edg
     assert {entry["dtype"] for entry in told["formats"]} == {"fp32", "int8"}
     assert told["fastest"] == told["formats"][0]["path"]
     text = edgezoo(*arguments).stdout
+    assert "runs in float: /head" in text and " ms: onnxruntime has no int8 " in text
     assert "test accuracy" in text and "fastest within 100 points: onnxruntime" in text
 
 

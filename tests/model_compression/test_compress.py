@@ -1,6 +1,7 @@
 import hashlib
 import json
 import random
+from dataclasses import replace
 
 import numpy as np
 import onnxruntime
@@ -8,9 +9,11 @@ import pytest
 
 from model_compression import ModelCard, Recipe, compress
 from model_compression import compress as compress_function
+from model_compression.compress import float_network
 from model_compression.export.onnx import network_inputs
-from zoo import ArchSpec, BlockSpec
-from zoo.training import TrainConfig
+from model_compression.quantization.lint import float_operators
+from zoo import ArchSpec, BlockSpec, complexity
+from zoo.training import TrainConfig, accuracy
 
 
 @pytest.fixture(scope="module")
@@ -51,6 +54,18 @@ def test_the_card_lies_beside_the_file_and_names_it(artifact):
     assert card.teacher == "mobilenetv1_025" and card.recipe == "distil+int8"
     assert card.measured_p10_ms <= card.measured_ms <= card.measured_p90_ms
     assert card.predicted_ms > 0 and card.versions["torch"]
+
+
+def test_the_network_before_quantization_is_kept(artifact, digits):
+    network = float_network(artifact)
+    assert accuracy(network, digits.val, digits, 16) == pytest.approx(artifact.card.validation.fp32)
+    assert complexity(network, (1, 16, 16)).params == artifact.card.params
+
+
+def test_the_card_tells_what_runs_in_float_and_what_it_costs(artifact):
+    found = artifact.card.in_float
+    assert [replace(finding, ms=None) for finding in found] == float_operators(artifact.path)
+    assert found and 0 < sum(finding.ms for finding in found) < artifact.measured_ms
 
 
 def test_weights_of_an_equal_training_are_used_again(artifact, digits):

@@ -5,9 +5,11 @@ import onnxruntime
 import pytest
 import torch
 
+from latency_tables.onnx_files import export_onnx
 from model_compression import RecipeError
 from model_compression.export.formats import Format, fastest, shipped_formats, try_formats
-from model_compression.export.onnx import network_inputs
+from model_compression.export.onnx import calibration_batches, network_inputs
+from model_compression.quantization.placement import PlacementOptions, place
 from zoo.training import TrainConfig, train
 
 
@@ -55,3 +57,16 @@ def test_formats_are_those_of_installed_runtimes_with_files():
     assert {("onnxruntime", "fp32"), ("onnxruntime", "int8")} <= set(shipped_formats())
     assert "torch" not in {runtime for runtime, _ in shipped_formats()}
     assert {runtime for runtime, _ in shipped_formats("onnxruntime")} == {"onnxruntime"}
+
+
+def test_int8_files_carry_what_was_learned(network, digits, tmp_path):
+    float_path, path = tmp_path / "float.onnx", tmp_path / "int4.onnx"
+    export_onnx(network, (1, 1, 16, 16), float_path)
+    place(float_path, path, calibration_batches(digits, 16), PlacementOptions(weight_bits=4))
+    wanted = [("onnxruntime", "int8"), ("onnxruntime", "fp32")]
+    found = try_formats(
+        network, digits, resolution=16, folder=tmp_path / "formats", formats=wanted, learned=path, seconds_each=0.1
+    )
+    files = {entry.dtype: entry.path for entry in found}
+    assert files["int8"].read_bytes() == path.read_bytes()
+    assert b"QuantizeLinear" not in files["fp32"].read_bytes()

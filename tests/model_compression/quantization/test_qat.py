@@ -80,6 +80,7 @@ def test_the_first_scale_is_the_papers():
     grid = Grid(bits=4, signed=True, symmetric=True, narrow=True)
     assert float(lsq_scale(values, grid)) == pytest.approx(2 * 1.25 / math.sqrt(7))
     assert lsq_scale(values, grid, axis=0).tolist() == pytest.approx([4 / math.sqrt(7), 1 / math.sqrt(7)])
+    assert lsq_scale(torch.zeros(2, 3), grid, axis=0).tolist() == [1, 1]  # a channel of zeros has no range
 
 
 class _Digits(torch.nn.Module):
