@@ -23,7 +23,7 @@ h3 { font-size: 1rem; margin: 0; }
 h1, h2, h3, p, li, td, dd, summary { overflow-wrap: anywhere; }
 p { margin: 4px 0 12px; max-width: 75ch; } summary { cursor: pointer; margin: 8px 0; padding: 4px 0; }
 a { color: var(--blue); }
-nav { display: flex; flex-wrap: wrap; gap: 0 18px; margin: 12px 0 0; }
+nav { display: flex; flex-wrap: wrap; gap: 0 18px; margin: 8px 0 12px; }
 nav a { text-decoration: none; padding: 6px 0; } nav a:hover { text-decoration: underline; }
 .tiles { display: grid; grid-template-columns: repeat(auto-fill, minmax(150px, 1fr)); gap: 12px; margin: 20px 0; }
 .tile { border: 1px solid var(--line); border-radius: 8px; padding: 10px 14px; background: var(--wash); }
@@ -32,13 +32,14 @@ nav a { text-decoration: none; padding: 6px 0; } nav a:hover { text-decoration: 
 .wide > div { min-width: 900px; }
 table { border-collapse: collapse; width: 100%; font-size: .9rem; font-variant-numeric: tabular-nums; }
 th, td { text-align: right; vertical-align: top; padding: 5px 10px; border-bottom: 1px solid var(--line); }
-td { min-width: 4.5em; }
+td { min-width: 4.5em; } td:not(.left) { white-space: nowrap; }
 th { position: sticky; top: 0; background: #fff; color: var(--soft); font-weight: 600; z-index: 1; }
 .left { text-align: left; } td.left { min-width: 110px; overflow-wrap: break-word; }
 .steps { list-style: none; padding: 0; margin: 16px 0; }
 .steps li { border-left: 4px solid var(--line); padding: 2px 0 2px 14px; margin: 0 0 18px; }
 .steps li.good { border-color: #2a9d5c; } .steps li.bad { border-color: #d1495b; }
 .steps p { margin: 2px 0; } .steps p.soft { color: var(--soft); font-size: .9rem; }
+.steps p + p.soft { margin-top: 12px; }
 .badge { font-weight: 600; font-size: .85rem; border-radius: 10px; padding: 1px 9px; margin-left: 8px; color: #fff;
   background: var(--soft); white-space: nowrap; }
 .good .badge { background: #1c7a45; } .bad .badge { background: #b02a3d; }
@@ -46,10 +47,10 @@ dl { display: grid; grid-template-columns: minmax(110px, max-content) 1fr; gap: 
   margin: 8px 0; }
 dt { color: var(--soft); } dd { margin: 0; }
 .columns { display: grid; grid-template-columns: repeat(auto-fit, minmax(300px, 1fr)); gap: 16px 40px; }
-.heat td { border: 1px solid #fff; text-align: center; min-width: 86px; } .heat th { text-align: center; }
+.heat td { border: 1px solid #fff; text-align: center; min-width: 88px; padding: 5px 4px; white-space: nowrap; } .heat th { text-align: center; }
 .heat th:first-child { left: 0; z-index: 2; text-align: left; }
-.heat td:first-child { position: sticky; left: 0; background: #fff; text-align: left; min-width: 118px;
-  max-width: 170px; border-color: var(--line); border-width: 0 1px 1px 0; }
+.heat td:first-child { position: sticky; left: 0; background: #fff; text-align: left; min-width: 122px;
+  max-width: 200px; white-space: normal; overflow-wrap: normal; border-color: var(--line); border-width: 0 1px 1px 0; }
 .heat td b { display: block; font-weight: 600; } .heat td span { font-size: .85rem; }
 .heat td:first-child span { color: var(--soft); }
 .heat-0 { background: #eef6f0; } .heat-1 { background: #fdf6dc; } .heat-2 { background: #fde3b8; }
@@ -57,6 +58,7 @@ dt { color: var(--soft); } dd { margin: 0; }
 .key { display: flex; flex-wrap: wrap; gap: 6px 14px; margin: 8px 0; padding: 0; list-style: none; font-size: .9rem; }
 .key i { display: inline-block; width: 1.1em; height: 1.1em; border: 1px solid var(--line); margin-right: 6px;
   vertical-align: -.2em; }
+@media (pointer: coarse) { .modebar { display: none !important; } }
 .js-plotly-plot .nsewdrag { touch-action: pan-y pinch-zoom !important; }
 @media (max-width: 600px) { body { padding: 8px 14px 48px; } h1 { font-size: 1.4rem; } th, td { padding: 5px 7px; }
   .tiles { grid-template-columns: repeat(2, 1fr); gap: 8px; } .tile b { font-size: 1.25rem; } }

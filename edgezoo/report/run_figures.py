@@ -17,14 +17,16 @@ if TYPE_CHECKING:
 def pareto(result: RunResult) -> go.Figure:
     """Accuracy over latency: all candidates, the front, the winner and the baselines."""
     card, settings = result.artifact.card, result.settings
-    figure = candidates_and_front(result.search, name=f"candidates, {settings.epochs} epochs, predicted ms")
+    # names lie towards the middle of the picture, where they are not cut off
+    middle = max(settings.budget_ms, *(c.predicted_ms for c in result.search.candidates)) / 2
+    figure = candidates_and_front(result.search, name=f"candidates, {_epochs(settings.epochs)}, predicted ms")
     figure.add_scatter(
         x=[b.card.measured_ms for b in result.baselines],
         y=[100 * (b.card.validation.of(b.card.device.dtype) or 0) for b in result.baselines],
         text=[escape(b.name) for b in result.baselines],
         mode="markers+text",
-        textposition="bottom left",
-        name=f"zoo, {settings.final_epochs} epochs, measured ms",
+        textposition=["middle right" if b.card.measured_ms < middle else "middle left" for b in result.baselines],
+        name=f"zoo, {_epochs(settings.final_epochs)}, measured ms",
         marker={"color": RED, "size": 11, "symbol": "square"},
     )
     figure.add_scatter(
@@ -33,10 +35,14 @@ def pareto(result: RunResult) -> go.Figure:
         text=["winner"],
         mode="markers+text",
         textposition="top center",
-        name=f"winner, {settings.final_epochs} epochs, measured ms",
+        name=f"winner, {_epochs(settings.final_epochs)}, measured ms",
         marker={"color": GREEN, "size": 16, "symbol": "star"},
     )
     return layout(figure, f"latency, ms ({settings.runtime} {settings.dtype})", "validation accuracy, %")
+
+
+def _epochs(count: int) -> str:
+    return "1 epoch" if count == 1 else f"{count} epochs"
 
 
 class Unseen(NamedTuple):

@@ -50,7 +50,9 @@ def write_report(result: RunResult, path: Path) -> None:
         ),
         section("Where this was measured", environment(card, settings)),
     ]
-    write_atomic(path, document(f"edgezoo: {result.data.name}", parts))
+    write_atomic(
+        path, document(f"{result.data.name}: {result.artifact.accuracy:.1%} in {card.measured_ms:.3f} ms", parts)
+    )
 
 
 def _tiles(result: RunResult) -> str:
@@ -60,7 +62,7 @@ def _tiles(result: RunResult) -> str:
         (
             (f"{result.artifact.accuracy:.1%}", f"test accuracy, {dtype}"),
             (f"{card.measured_ms:.3f} ms", f"measured, budget {result.settings.budget_ms:g} ms"),
-            (f"{card.predicted_ms or 0:.3f} ms", "predicted before training"),
+            (f"{card.predicted_ms or 0:.3f} ms", f"predicted before training, {result.settings.dtype}"),
             (f"{card.params:,}", "parameters"),
             (f"{card.macs / 1e6:.1f} M", "multiply-adds"),
             (f"{result.seconds / 60:.1f} min", "for the whole run"),

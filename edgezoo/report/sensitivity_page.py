@@ -66,7 +66,7 @@ def _table(report: SensitivityReport) -> str:
     head = "<th>layer</th>" + "".join(f"<th>{escape(action.label)}</th>" for action in report.actions)
     rows = []
     for layer in report.layers:
-        name = f"<td>{escape(layer.name)}<br><span>{escape(layer.what)}</span></td>"
+        name = f"<td>{escape(layer.name).replace('.', '.<wbr>')}<br><span>{escape(layer.what)}</span></td>"
         cells = (_cell(report.effect(layer.name, action)) for action in report.actions)
         rows.append(f"<tr>{name}{''.join(cells)}</tr>")
     return f'<div class="scroll"><table class="heat"><tr>{head}</tr>{"".join(rows)}</table></div>'
@@ -79,13 +79,13 @@ def _cell(effect: Effect | None) -> str:
     told = f"KL {effect.divergence:.2g} nats"
     if effect.others:
         told += f", together with {', '.join(effect.others)}"
-    saved = "" if effect.ms_saved is None else f"<span>{_signed(effect.ms_saved)} ms</span>"
-    points = f"{100 * effect.accuracy_drop:.1f}".replace("-0.0", "0.0")
+    saved = "" if effect.ms_saved is None else f"<span>{_signed(effect.ms_saved, 4)} ms</span>"
+    points = _signed(round(100 * effect.accuracy_drop, 1), 1)
     return f'<td class="heat-{heat}" title="{escape(told)}"><b>{points}</b>{saved}</td>'
 
 
-def _signed(ms: float) -> str:
-    return f"{ms:.4f}" if ms >= 0 else f"\N{MINUS SIGN}{-ms:.4f}"
+def _signed(value: float, digits: int) -> str:
+    return f"{value:.{digits}f}" if value >= 0 else f"\N{MINUS SIGN}{-value:.{digits}f}"
 
 
 def _unfinished(report: SensitivityReport) -> str:

@@ -33,7 +33,7 @@ def _item(kind: str, title: str, badge: str, lines: list[str]) -> str:
 
 
 def _attempt(attempt: Attempt, number: int, count: int) -> str:
-    settings = {n: v for n, v in attempt.settings.items() if n not in _GATE and v is not None}
+    settings = {n: v for n, v in attempt.settings.items() if n not in _GATE and v not in (None, False)}
     told = ", ".join(f"{name} {_plain(value)}" for name, value in settings.items())
     which = f"Try {number}: " if count > 1 else ""
     lines = [f'<p class="soft">{escape(which + told)}</p>']

@@ -18,7 +18,7 @@ Damage = Callable[[ChannelGroup, Sequence[int]], float]
 
 _ROUNDS = 12
 _NEAR = 0.99  # of the budget: what is nearer cannot be told apart by measuring
-_WORTH = 0.02  # of what is to be saved: finer steps of one group are not looked for
+_WORTH = 0.04  # of what is to be saved: finer steps of one group are not looked for
 
 
 @dataclass(frozen=True)

@@ -33,12 +33,8 @@ def idle() -> str:
 @pytest.fixture(scope="package")
 def network(digits, idle):
     network = SPEC.build(digits.num_classes, digits.in_chans, seed=0)
+    norms = [m for n, m in network.named_modules() if n.startswith("blocks.1") and isinstance(m, torch.nn.BatchNorm2d)]
+    for parameter in (network.get_submodule(idle).weight, norms[-1].weight, norms[-1].bias):
+        torch.nn.init.zeros_(parameter).requires_grad_(False)
     train(network, digits, TrainConfig(epochs=8), resolution=16)
-    with torch.no_grad():
-        network.get_submodule(idle).weight.zero_()
-        norms = [
-            m for n, m in network.named_modules() if n.startswith("blocks.1") and isinstance(m, torch.nn.BatchNorm2d)
-        ]
-        norms[-1].bias.zero_()
-        norms[-1].running_mean.zero_()
     return network.eval()
