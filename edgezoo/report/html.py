@@ -47,7 +47,8 @@ dl { display: grid; grid-template-columns: minmax(110px, max-content) 1fr; gap: 
   margin: 8px 0; }
 dt { color: var(--soft); } dd { margin: 0; }
 .columns { display: grid; grid-template-columns: repeat(auto-fit, minmax(300px, 1fr)); gap: 16px 40px; }
-.heat td { border: 1px solid #fff; text-align: center; min-width: 88px; padding: 5px 4px; white-space: nowrap; } .heat th { text-align: center; }
+.heat td { border: 1px solid #fff; text-align: center; min-width: 88px; padding: 5px 4px; white-space: nowrap; }
+.heat th { text-align: center; }
 .heat th:first-child { left: 0; z-index: 2; text-align: left; }
 .heat td:first-child { position: sticky; left: 0; background: #fff; text-align: left; min-width: 122px;
   max-width: 200px; white-space: normal; overflow-wrap: normal; border-color: var(--line); border-width: 0 1px 1px 0; }
