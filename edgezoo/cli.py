@@ -5,7 +5,7 @@ import sys
 import typer
 from rich.console import Console
 
-from edgezoo.commands import compress, doctor, latency_table, models, run, search, verify
+from edgezoo.commands import compress, doctor, latency_table, models, run, search, sensitivity, verify
 from zoo import EdgezooError
 
 app = typer.Typer(
@@ -18,6 +18,7 @@ app.add_typer(models.app, name="models")
 app.add_typer(latency_table.app, name="latency")
 app.add_typer(search.app, name="search")
 app.command("compress")(compress.compress_command)
+app.command("sensitivity")(sensitivity.sensitivity_command)
 app.command("verify")(verify.verify_command)
 app.command("doctor")(doctor.doctor_command)
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from pydantic import ValidationError
 from rich.console import Console
 
-from edgezoo.progress import stage
+from edgezoo.progress import RecipeBar, stage
 from edgezoo.report import write_report
 from edgezoo.settings import RunError, RunSettings, claim_folder, locked
 from edgezoo.verification import Verified, contenders, verify
@@ -21,6 +21,9 @@ from latency_tables import LatencyTable, build_table, get_runtime, load_table, t
 from model_compression import DeployArtifact, ModelCard, Recipe, compress
 from model_compression.distillation.teacher import Teacher, get_teacher
 from model_compression.recipe.judgement import describe
+from model_compression.sensitivity.measure import sensitivity_report
+from model_compression.sensitivity.report import SENSITIVITY_FILE, SensitivityReport, load_sensitivity
+from model_compression.sensitivity.trained import load_trained
 from search import SPACES, BudgetError, Candidate, SearchResult, run_search
 from zoo import ArchSpec, create_model, get_spec
 from zoo.data import Splits, load_data
@@ -49,10 +52,22 @@ class RunResult:
     artifact: DeployArtifact
     baselines: list[Baseline]
     seconds: float
+    sensitivity: SensitivityReport | None = None
 
 
-def run(settings: RunSettings, folder: Path, *, workers: int = 1, console: Console | None = None) -> RunResult:
+def run(
+    settings: RunSettings,
+    folder: Path,
+    *,
+    workers: int = 1,
+    sensitivity_seconds: float = 0.0,
+    console: Console | None = None,
+) -> RunResult:
     """Do the main job into `folder`, or what of it is left to do.
+
+    Args:
+        sensitivity_seconds: spent at most on what each of the winner's layers can take; 0 = none. What is known of an
+            earlier call is in the report all the same.
 
     Raises an EdgezooError in one line for bad settings, bad data, a budget that cannot be met, a folder of another run.
     """
@@ -96,9 +111,10 @@ def run(settings: RunSettings, folder: Path, *, workers: int = 1, console: Conso
             )
         winner, artifact = _ship(settings, folder, data, table, result, verified, teacher, console)
         baselines = _baselines(settings, folder, data, table, teacher, console)
+        layers = _sensitivity(settings, folder, data, artifact, sensitivity_seconds, console)
         seconds = earlier + time.monotonic() - started
         write_atomic(folder / "seconds.json", json.dumps(round(seconds, 1)))
-        outcome = RunResult(settings, data, table, result, verified, winner, artifact, baselines, seconds)
+        outcome = RunResult(settings, data, table, result, verified, winner, artifact, baselines, seconds, layers)
         write_report(outcome, folder / "report.html")
     return outcome
 
@@ -206,6 +222,22 @@ def _baselines(
     return baselines
 
 
+def _sensitivity(
+    settings: RunSettings, folder: Path, data: Splits, artifact: DeployArtifact, seconds: float, console: Console
+) -> SensitivityReport | None:
+    """Return what is known of the winner's layers, as they were before the recipe's steps."""
+    path = folder / SENSITIVITY_FILE
+    if not seconds:
+        return load_sensitivity(path) if path.exists() else None
+    _, network = load_trained(folder / "model.onnx")
+    with stage(console, "what layers can take", 1) as advance:
+        return sensitivity_report(
+            network, data, resolution=artifact.card.spec.resolution, name="winner", runtime=settings.runtime,
+            dtype=settings.dtype, threads=settings.threads, seconds=seconds, path=path,
+            on_effect=lambda done, total: advance(done, "", total),
+        )  # fmt: skip
+
+
 def _recipe(settings: RunSettings) -> Recipe:
     return Recipe.load(settings.recipe or f"distil+{settings.dtype}")
 
@@ -229,6 +261,7 @@ def _compress(
         except ValidationError:
             card.unlink()
     with stage(console, title, settings.final_epochs) as advance:
+        bar = RecipeBar(advance)
         return compress(
             spec,
             data,
@@ -240,7 +273,8 @@ def _compress(
             teacher=teacher,
             table=table,
             test_within_ms=test_within_ms,
-            on_epoch=lambda epoch: advance(epoch.number, f"loss {epoch.loss:.3f}"),
+            on_step_begin=bar.begin,
+            on_progress=bar.progress,
         )
 
 
@@ -253,7 +287,7 @@ def summary(result: RunResult) -> list[str]:
     return [
         f"data      {data.name}, {data.num_classes} classes: {parts[0]:,} train, {parts[1]:,} validation, "
         f"{parts[2]:,} test images",
-        f"table     {s.runtime} {dtype}, {s.threads} thread, {len(result.table.observations)} networks measured, "
+        f"table     {s.runtime} {s.dtype}, {s.threads} thread, {len(result.table.observations)} networks measured, "
         f"error on unseen ones {validation.mape:.1%}",
         f"search    {len(result.search.candidates)} trained, {result.search.rejected} rejected unseen, space {s.space}",
         f"winner    {kinds}: {card.params:,} parameters, {card.macs / 1e6:.1f} M MACs, {card.spec.resolution} px",

@@ -24,7 +24,7 @@ from model_compression.export.artifact import Accuracies, DeployArtifact, InputF
 from model_compression.export.onnx import evaluate_session, export_network
 from model_compression.methods import method
 from model_compression.quantization.lint import float_layers
-from model_compression.recipe import Job, Recipe, StepReport
+from model_compression.recipe import Job, Recipe, Step, StepReport
 from model_compression.recipe.pipeline import run_steps
 from model_compression.recipe.steps.train import Distil, Train
 from model_compression.recipe.stopwatch import MeasuredLatency
@@ -64,6 +64,8 @@ def compress(
     table: LatencyTable | None = None,
     test_within_ms: float = math.inf,
     on_epoch: Callable[[Epoch], None] | None = None,
+    on_step_begin: Callable[[int, Step], None] | None = None,
+    on_progress: Callable[[str, int, int], None] | None = None,
     on_step: Callable[[int, StepReport], None] | None = None,
 ) -> DeployArtifact:
     """Train one network, follow a recipe, export and measure it; `model.onnx` and `model.json` land in `folder`.
@@ -76,6 +78,9 @@ def compress(
         table: whose prediction is written into the card beside the measurement.
         test_within_ms: a network measured slower is not tried on the test images; its card then holds validation
             figures only. 0 leaves the test images alone.
+        on_step_begin: called with the number of a step, from 0, and the step.
+        on_progress: called with what it does just now ("widths measured"), how much of it is done, and of how much.
+        on_step: called with the number of a step after the training and what came of it.
 
     What an equal earlier call left in `folder` is used again, step by step. Raises RecipeError, DataError,
     RuntimeUnavailableError, MeasurementError or TrainingDivergedError, each in one line.
@@ -88,15 +93,20 @@ def compress(
     get_runtime(runtime, recipe.dtype)
     folder, config = Path(folder), config or TrainConfig(epochs=30)
     stopwatch = MeasuredLatency(runtime, recipe.dtype, threads)
-    job = Job(data, runtime, recipe.dtype, config, teacher, folder, stopwatch, on_epoch)
+    job = Job(data, runtime, recipe.dtype, config, teacher, folder, stopwatch, on_epoch, on_progress)
     loss = first.loss if isinstance(first, Distil) else ""
-    weights = folder / "weights.safetensors"
+    weights, training = folder / "weights.safetensors", first.config(job)
+    if on_step_begin:
+        on_step_begin(0, first)
     trained = train_network(
-        spec, data, first.config(job), teacher=teacher if loss else "", loss=loss, path=weights, on_epoch=on_epoch
-    )
+        spec, data, training, teacher=teacher if loss else "", loss=loss, path=weights,
+        on_epoch=job.epochs(training.epochs), on_teacher_epoch=job.epochs(training.epochs, "teacher's "),
+    )  # fmt: skip
     made_of = f"{hashlib.sha256(weights.read_bytes()).hexdigest()} {data.name} {runtime} {recipe.dtype} {threads}"
     start = Compressed(spec.deployed(), deploy(trained).eval())
-    state, reports = run_steps(start, later, job, provenance=made_of, on_step=on_step)
+    state, reports = run_steps(
+        start, later, job, provenance=made_of, number_from=1, on_step_begin=on_step_begin, on_step=on_step
+    )
     network, dtype = state.network, state.dtype
     save_tensors(folder / _FLOAT_WEIGHTS, network.state_dict(), {})
     path = folder / "model.onnx"
@@ -169,6 +179,7 @@ def train_network(
     path: Path,
     loss: str = DEFAULT_LOSS,
     on_epoch: Callable[[Epoch], None] | None = None,
+    on_teacher_epoch: Callable[[Epoch], None] | None = None,
 ) -> Network:
     """Return the network of `spec` trained on `data`, from `path` if an equal training left its weights there.
 
@@ -188,7 +199,8 @@ def train_network(
     taught = None
     if name:
         if not isinstance(teacher, Teacher):
-            teacher = get_teacher(name, data, config, path=path.with_name("teacher.safetensors"))
+            taught_at = path.with_name("teacher.safetensors")
+            teacher = get_teacher(name, data, config, path=taught_at, on_epoch=on_teacher_epoch)
         taught = distillation_loss(teacher, loss)
     train(network, data, config, resolution=spec.resolution, loss=taught, on_epoch=on_epoch)
     save_weights(network, path, provenance)

@@ -42,7 +42,7 @@ def compress_command(
 
     Example: edgezoo compress mobilenetv3_small_050 --data digits --out compressed --compare all
     """
-    from edgezoo.progress import stage
+    from edgezoo.progress import RecipeBar, stage
     from model_compression import compress
     from model_compression.export.formats import fastest, shipped_formats
     from model_compression.quantization.lint import describe as told
@@ -51,14 +51,15 @@ def compress_command(
     from zoo.training import TrainConfig
 
     tried = [pair for name in compare for pair in shipped_formats("*" if name == "all" else name)]
-    spec = _read(network, image_size)
+    spec = read_network(network, image_size)
     splits = load_data(data, resolution=image_size)
     config = TrainConfig(epochs=epochs, seed=seed)
     console = Console(stderr=True, quiet=as_json)
     with stage(console, f"compress {network}", epochs) as advance:
+        bar = RecipeBar(advance)
         artifact = compress(
             spec, splits, recipe=recipe, runtime=runtime, threads=threads, folder=out, config=config, teacher=teacher,
-            on_epoch=lambda epoch: advance(epoch.number, f"loss {epoch.loss:.3f}"),
+            on_step_begin=bar.begin, on_progress=bar.progress,
         )  # fmt: skip
     card = artifact.card
     if not as_json:
@@ -84,7 +85,8 @@ def compress_command(
     print(f"fastest within {max_drop:g} points: {best.runtime} {best.dtype}, {best.median_ms:.3f} ms -> {best.path}")
 
 
-def _read(network: str, image_size: int) -> "ArchSpec":
+def read_network(network: str, image_size: int) -> "ArchSpec":
+    """Return the spec of a zoo name, a JSON file, or the folder of a run."""
     import zoo
 
     path = Path(network)

@@ -27,6 +27,9 @@ def run_command(
     recipe: Annotated[str, typer.Option(help="What is done to the winner; see edgezoo compress. [distil+DTYPE]")] = "",
     table_networks: Annotated[int, typer.Option(help="Networks measured for the latency table.", min=12)] = 60,
     table_seconds: Annotated[float, typer.Option(help="Most seconds for each of them.", min=0.01)] = 1.0,
+    sensitivity_seconds: Annotated[
+        float, typer.Option(help="Most seconds for a table of what each layer can take; 0 = none.", min=0.0)
+    ] = 0.0,
     workers: Annotated[int, typer.Option(help="Processes that train candidates; 0 = one a core.", min=0)] = 0,
     seed: Annotated[int, typer.Option(help="Seed of everything random.", min=0)] = 0,
     as_json: AsJson = False,
@@ -49,7 +52,9 @@ def run_command(
     except ValidationError as error:
         raise EdgezooError(one_line(error)) from None
     console = Console(stderr=True, quiet=as_json)
-    result = run(settings, out, workers=workers or available_cores(), console=console)
+    result = run(
+        settings, out, workers=workers or available_cores(), sensitivity_seconds=sensitivity_seconds, console=console
+    )
     if as_json:
         print_json({"card": result.artifact.card.model_dump(mode="json"), "seconds": round(result.seconds, 1)})
         return

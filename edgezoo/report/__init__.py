@@ -1,14 +1,19 @@
-"""What was found, as one HTML file: `write_report` of a run, `write_search_report` of a search."""
+"""What was found, as one HTML file: of a run, of a search, of what a network's layers can take."""
 
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from edgezoo.report.run_page import write_report
     from edgezoo.report.search_page import write_search_report
+    from edgezoo.report.sensitivity_page import write_sensitivity_report
 
-__all__ = ["write_report", "write_search_report"]
+__all__ = ["write_report", "write_search_report", "write_sensitivity_report"]
 
-_HOMES = {"write_report": "run_page", "write_search_report": "search_page"}
+_HOMES = {
+    "write_report": "run_page",
+    "write_search_report": "search_page",
+    "write_sensitivity_report": "sensitivity_page",
+}
 
 
 def __getattr__(name: str) -> Any:

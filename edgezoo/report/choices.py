@@ -76,7 +76,7 @@ def choices_figure(
     ]
     marks += [(len(names), end, f"{100 * ranked[-end][0].accuracy:.1f} %") for end in (0, 1)]
     for x, y, text in marks:
-        label = {"showarrow": False, "bgcolor": "rgba(255,255,255,.8)", "font": {"size": 11}}
+        label = {"showarrow": False, "bgcolor": "rgba(255,255,255,.8)", "font": {"size": 12}}
         figure.add_annotation(x=x, y=y, text=escape(text), **label)
     layout(figure, "", "", height=520).update_layout(legend={"y": -0.02})
     figure.update_yaxes(visible=False, range=[-0.04, 1.04])
@@ -85,7 +85,7 @@ def choices_figure(
         tickvals=list(range(len(axes))),
         ticktext=axes,
         range=[-0.4, len(names) + 0.4],
-        tickfont={"size": 11},
+        tickfont={"size": 12},
         gridcolor=INK,
         side="top",
         automargin=True,

@@ -6,23 +6,27 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edgezoo.report.architecture import architecture_section
-from edgezoo.report.html import document, grid, paragraph, picture, section, tiles
-from edgezoo.report.run_figures import pareto, predictions
+from edgezoo.report.environment import environment
+from edgezoo.report.html import document, facts, grid, paragraph, picture, section, tiles
+from edgezoo.report.run_figures import pareto, predictions, unseen
+from edgezoo.report.sensitivity_page import sensitivity_section
+from edgezoo.report.steps import steps_list
 from zoo.files import write_atomic
 
 if TYPE_CHECKING:
     from edgezoo.run import RunResult
-    from model_compression.recipe import Verdict
 
 
 def write_report(result: RunResult, path: Path) -> None:
     """Write the report of `result` as one self-contained HTML file; atomic."""
-    settings, validation = result.settings, result.table.validation
+    settings, card = result.settings, result.artifact.card
+    kinds = " > ".join(dict.fromkeys(block.kind for block in card.spec.blocks))
     parts = [
         paragraph(
             f"{len(result.search.candidates)} networks of space {settings.space} trained, {result.search.rejected} "
-            f"rejected by the latency table without training; the best one that keeps {settings.budget_ms:g} ms was "
-            f"distilled, exported as {settings.dtype} and measured."
+            f"rejected by the latency table without training. The best one that keeps {settings.budget_ms:g} ms, "
+            f"{kinds} at {card.spec.resolution} px, was trained in full, compressed, exported as {card.device.dtype} "
+            "and measured."
         ),
         _tiles(result),
         section(
@@ -32,22 +36,23 @@ def write_report(result: RunResult, path: Path) -> None:
                 "after full training, at their measured latency."
             ),
             picture(pareto(result), "pareto"),
+            _comparison(result),
         ),
+        section("How it was compressed", paragraph(f"Recipe: {card.recipe}."), steps_list(card)),
+        architecture_section("Its architecture", card.spec, result.table),
+        *([sensitivity_section(result.sensitivity)] if result.sensitivity else []),
         section(
-            "Predicted and measured latency",
-            paragraph(
-                f"Networks that the table never saw. On the {validation.networks} networks of its own validation the "
-                f"mean error is {validation.mape:.1%}, {validation.within_10:.0%} are within 10 %, Kendall tau "
-                f"{validation.kendall_tau:.2f}."
-            ),
+            "Is the latency table right?",
+            paragraph(_coverage(result)),
             picture(predictions(result), "predictions"),
+            paragraph("How the table predicts networks left out of its fit:"),
+            _validation(result),
         ),
-        section("The winner beside the zoo", _comparison(result)),
-        section("What was done to it", _steps(result)),
-        architecture_section("Its architecture", result.artifact.card.spec, result.table),
-        section("Where this was measured", _facts(result)),
+        section("Where this was measured", environment(card, settings)),
     ]
-    write_atomic(path, document(f"edgezoo: {result.data.name}", parts))
+    write_atomic(
+        path, document(f"{result.data.name}: {result.artifact.accuracy:.1%} in {card.measured_ms:.3f} ms", parts)
+    )
 
 
 def _tiles(result: RunResult) -> str:
@@ -57,7 +62,7 @@ def _tiles(result: RunResult) -> str:
         (
             (f"{result.artifact.accuracy:.1%}", f"test accuracy, {dtype}"),
             (f"{card.measured_ms:.3f} ms", f"measured, budget {result.settings.budget_ms:g} ms"),
-            (f"{card.predicted_ms or 0:.3f} ms", "predicted before training"),
+            (f"{card.predicted_ms or 0:.3f} ms", f"predicted before training, {result.settings.dtype}"),
             (f"{card.params:,}", "parameters"),
             (f"{card.macs / 1e6:.1f} M", "multiply-adds"),
             (f"{result.seconds / 60:.1f} min", "for the whole run"),
@@ -66,12 +71,11 @@ def _tiles(result: RunResult) -> str:
 
 
 def _comparison(result: RunResult) -> str:
-    dtype = result.settings.dtype
     cards = [("winner", result.artifact.card), *((b.name, b.card) for b in result.baselines)]
     rows = [
         (
             name,
-            f"{100 * (card.validation.of(dtype) or 0):.1f} %",
+            f"{100 * (card.validation.of(card.device.dtype) or 0):.1f} % {card.device.dtype}",
             f"{card.measured_ms:.3f}",
             f"{card.predicted_ms or 0:.3f}",
             f"{card.params:,}",
@@ -79,41 +83,31 @@ def _comparison(result: RunResult) -> str:
         )
         for name, card in cards
     ]
-    return grid(("network", f"validation, {dtype}", "measured ms", "predicted ms", "parameters", "MACs"), rows)
+    return grid(("network", "validation", "measured ms", "predicted ms", "parameters", "MACs"), rows)
 
 
-def _steps(result: RunResult) -> str:
+def _coverage(result: RunResult) -> str:
+    points = unseen(result)
+    inside = sum(point.low_ms <= point.measured_ms <= point.high_ms for point in points)
+    return (
+        f"Networks that the table never saw, measured beside its predictions: {inside} of {len(points)} lie inside the "
+        "interval that nine in ten should lie in."
+    )
+
+
+def _validation(result: RunResult) -> str:
+    table, v = result.table, result.table.validation
+    rejected = sum(o.rejected for o in table.observations)
+    samples = rejected + sum(o.samples for o in table.observations)
     rows = [
-        (
-            report.step,
-            "kept" if not attempt.reason else "tried",
-            _pair(attempt.verdict and (attempt.verdict.accuracy_before, attempt.verdict.accuracy_after), "{:.1%}"),
-            _pair(attempt.verdict and _medians(attempt.verdict), "{:.3f}"),
-            attempt.reason,
-        )
-        for report in result.artifact.card.steps
-        for attempt in report.attempts
+        ("networks measured", f"{len(table.observations)}"),
+        ("of them for this validation", f"{v.networks}"),
+        ("mean error", f"{v.mape:.1%}"),
+        ("largest error", f"{v.worst:.1%}"),
+        ("within 5 %", f"{v.within_5:.0%}"),
+        ("within 10 %", f"{v.within_10:.0%}"),
+        ("order alike (Kendall tau)", f"{v.kendall_tau:.2f}"),
+        ("a measurement itself is known to", f"{v.repeatability:.1%}"),
+        ("samples rejected as disturbed", f"{rejected:,} of {samples:,}"),
     ]
-    told = f"Recipe {result.artifact.card.recipe}, after a training with {result.artifact.card.teacher or 'labels'}."
-    if not rows:
-        return paragraph(told)
-    return paragraph(told) + grid(("step", "", "accuracy before and after", "ms before and after", "why not"), rows)
-
-
-def _medians(verdict: Verdict) -> tuple[float, float] | None:
-    return verdict.ms_before and verdict.ms_after and (verdict.ms_before.value, verdict.ms_after.value)
-
-
-def _pair(values: tuple[float, float] | None, form: str) -> str:
-    return " → ".join(map(form.format, values)) if values else ""
-
-
-def _facts(result: RunResult) -> str:
-    card = result.artifact.card
-    facts = [
-        *((name, value) for name, value in card.device.model_dump().items() if name != "settings"),
-        *card.device.settings.items(),
-        *card.versions.items(),
-        *((f"setting {name}", value) for name, value in result.settings.model_dump().items()),
-    ]
-    return grid(("", ""), [(name, str(value)) for name, value in facts])
+    return facts(rows)

@@ -60,6 +60,7 @@ def rank_candidates(
     sensitivities: Mapping[str, float] | None = None,
     multiple: int = 16,
     most: int = 12,
+    on_layer: Callable[[int, int], None] | None = None,
 ) -> dict[str, list[Candidate]]:
     """Return what can be done with each layer: nothing, or a decomposition that is smaller and faster.
 
@@ -71,6 +72,7 @@ def rank_candidates(
         sensitivities: what a layer's damage is multiplied with, 1 by default.
         multiple: steps of the device's staircase, on which ranks lie.
         most: ranks to try of each kind.
+        on_layer: called with (layers measured, all).
     """
     possible = _possible(network, kinds, names)
     shapes = input_shapes(network, shape, list(possible))
@@ -92,6 +94,8 @@ def rank_candidates(
                     damage = weight * relative_error(small, layer, covariance)
                     found.append(Candidate(Factors(kind, ranks), damage, ms))
         candidates[name] = found
+        if on_layer:
+            on_layer(len(candidates), len(layers))
     return candidates
 
 

@@ -1,12 +1,14 @@
 """Widths by what they cost on the device: steps of its staircase alone, chosen together by a knapsack."""
 
-from collections.abc import Callable, Mapping, Sequence
+import itertools
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 
 from torch import Tensor, nn
 
 from model_compression.errors import BudgetError
 from model_compression.knapsack import Option, choose
+from model_compression.low_rank.layers import input_shapes
 from model_compression.methods import method
 from model_compression.pruning.allocation import Kept, least_important, widths
 from model_compression.pruning.channels import ChannelGroup, Shape, channel_groups, prune_channels
@@ -16,6 +18,7 @@ Damage = Callable[[ChannelGroup, Sequence[int]], float]
 
 _ROUNDS = 12
 _NEAR = 0.99  # of the budget: what is nearer cannot be told apart by measuring
+_WORTH = 0.04  # of what is to be saved: finer steps of one group are not looked for
 
 
 @dataclass(frozen=True)
@@ -65,19 +68,22 @@ def latency_led(
     align: int = 8,
     most: int = 6,
     tolerance: float = 0.01,
+    on_width: Callable[[int, int], None] | None = None,
 ) -> LatencyLed:
     """Remove the channels of least damage so that the whole network costs at most `budget_ms`.
 
     Each group is pruned alone to widths that `align` allows, and what the whole network then costs shows the
-    device's staircase. Only its steps go into a multiple-choice knapsack (as in HALP, arXiv:2110.10811). Savings do not
-    quite add up; so the choice is measured as a whole, and the knapsack's budget corrected until the real one is kept.
+    device's staircase; groups of the same layers on inputs of the same size share it. Only its steps go into a
+    multiple-choice knapsack (as in HALP, arXiv:2110.10811). Savings do not quite add up; so the choice is measured as a
+    whole, and the knapsack's budget corrected until the real one is kept.
 
     Args:
         scores: of the channels, by group; groups that are missing stay whole.
         cost: of a network; what onnxruntime takes here by default. Multiply-adds give pruning led by them.
         damage: of removing those channels of that group; by default the sum of their scores, which then have to be
             comparable between groups, as those of "taylor" are.
-        most: narrower widths of a group that are measured, spread evenly over those that `align` allows.
+        most: narrower widths of a group that are measured: the narrowest, then where the cost changes most.
+        on_width: called with (widths measured or found needless, all that may be measured).
 
     Raises BudgetError where the narrowest network costs more.
     """
@@ -90,9 +96,17 @@ def latency_led(
             return price(prune_channels(network, least_important(groups, scores, kept), shape, groups=groups))
 
         before = price(network)
-        steps = {
-            group.name: _steps(group, before, measure, align=align, most=most, tolerance=tolerance) for group in judged
-        }
+        steps = _staircases(
+            judged,
+            [_kernel_class(network, group, shape) for group in judged],
+            before,
+            measure,
+            align=align,
+            most=most,
+            tolerance=tolerance,
+            least=_WORTH * max(0.0, before - budget_ms),
+            on_width=on_width,
+        )
         options = []
         for group in judged:
             gone = [least_important([group], scores, {group.name: c}).get(group.name, []) for c in steps[group.name]]
@@ -117,18 +131,70 @@ def latency_led(
     )
 
 
-def _steps(
-    group: ChannelGroup, before_ms: float, measure: Callable[[Kept], float], *, align: int, most: int, tolerance: float
-) -> dict[int, float]:
-    """Return the steps of the group's staircase with what the whole network costs on each."""
-    *narrower, whole = widths(group, align=align)
-    if len(narrower) > most:
-        narrower = [narrower[round(i * (len(narrower) - 1) / max(1, most - 1))] for i in range(most)]
-    ms = {count: measure({group.name: count}) for count in narrower} | {whole: before_ms}
-    # the tolerance is of the group's own share in the network, which is about what all its channels save
-    share = max(before_ms - min(ms.values()), 0.0)
-    own = [value - before_ms + share for value in ms.values()]
-    return {count: ms[count] for count in staircase(list(ms), own, tolerance=tolerance)}
+def _kernel_class(network: nn.Module, group: ChannelGroup, shape: Shape) -> Hashable:
+    """Return what groups have in common whose channels cost the same."""
+    shapes = input_shapes(network, shape, [part.layer for part in group.slices])
+    return tuple(
+        (str(network.get_submodule(part.layer)), part.side, shapes.get(part.layer), part.index) for part in group.slices
+    )
+
+
+def _staircases(
+    groups: Sequence[ChannelGroup],
+    classes: Sequence[Hashable],
+    before_ms: float,
+    measure: Callable[[Kept], float],
+    *,
+    align: int,
+    most: int,
+    tolerance: float,
+    least: float,
+    on_width: Callable[[int, int], None] | None,
+) -> dict[str, dict[int, float]]:
+    """Return for each group the steps of its staircase with what the whole network costs on each."""
+    possible = {kind: _most_widths(group, align, most) for kind, group in zip(classes, groups, strict=True)}
+    done, total, known = 0, sum(possible.values()), dict[Hashable, dict[int, float]]()
+
+    def note(measured: int) -> None:
+        if on_width:
+            on_width(done + measured, total)
+
+    for group, kind in zip(groups, classes, strict=True):
+        if kind in known:
+            continue
+        ms = {group.size: before_ms}
+        narrower = widths(group, align=align)[:-1]
+        while (count := _next_width(ms, narrower, tolerance, least)) and len(ms) <= most:
+            ms[count] = measure({group.name: count})
+            note(len(ms) - 1)
+        # the tolerance is of the group's own share in the network, which is about what all its channels save
+        own = [value - min(ms.values()) for value in ms.values()]
+        known[kind] = {count: ms[count] for count in staircase(list(ms), own, tolerance=tolerance)}
+        note(possible[kind])
+        done += possible[kind]
+    return {group.name: known[kind] for group, kind in zip(groups, classes, strict=True)}
+
+
+def _most_widths(group: ChannelGroup, align: int, most: int) -> int:
+    return min(most, len(widths(group, align=align)) - 1)
+
+
+def _next_width(ms: Mapping[int, float], narrower: Sequence[int], tolerance: float, least: float) -> int | None:
+    """Return the width to measure next: the narrowest, then the middle of the gap in which the cost changes most.
+
+    None where no gap holds a change worth knowing.
+    """
+    if not narrower:
+        return None
+    if narrower[0] not in ms:
+        return narrower[0]
+    gaps = []
+    for low, high in itertools.pairwise(sorted(ms)):
+        inside = [count for count in narrower if low < count < high]
+        if inside:
+            gaps.append((abs(ms[high] - ms[low]), inside[len(inside) // 2]))
+    change, middle = max(gaps, default=(0.0, 0))
+    return middle if change > max(least, tolerance * (max(ms.values()) - min(ms.values()))) else None
 
 
 def _fit(

@@ -5,6 +5,7 @@ import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import torch
 import torch.nn.functional as F
@@ -13,11 +14,11 @@ from torch import Tensor
 from latency_tables.bench import Bench
 from latency_tables.node_names import module_path
 from model_compression.errors import QuantizationError
-from model_compression.methods import method
 from model_compression.quantization.calibration import floating
 from model_compression.quantization.graph import Layer, QuantizedNetwork
 
 _PROFILE_RUNS = 100
+Part = Literal["both", "weights", "activations"]
 
 
 @dataclass(frozen=True)
@@ -37,7 +38,6 @@ class Sensitivity:
     ms_gained: float = math.nan
 
 
-@method("sensitivity-report", "combined", paper="arXiv:2004.09602")
 @torch.no_grad()
 def sensitivities(
     network: QuantizedNetwork,
@@ -45,6 +45,7 @@ def sensitivities(
     labels: Tensor | None = None,
     *,
     ms_gained: Mapping[str, float] | None = None,
+    part: Part = "both",
     batch_size: int = 16,
     on_layer: Callable[[int, int], None] | None = None,
 ) -> list[Sensitivity]:
@@ -54,6 +55,7 @@ def sensitivities(
         images: (N, C, H, W) as the network sees them.
         labels: (N,), for `accuracy_drop`.
         ms_gained: by layer, see `measure_gains`.
+        part: of each layer that is quantized: what it reads, its weights with its bias, or both.
         on_layer: called with (layers done, all) of all batches together.
 
     Raises QuantizationError without images, or where scores are not finite.
@@ -75,10 +77,10 @@ def sensitivities(
             for number, layer in enumerate(network.layers):
                 # values behind the layer are computed anew
                 before = {name: known[name] for name in inputs[: number + 1]} | {network.input: batch}
-                with _quantized(network, layer) as reads:
+                with _quantized(network, layer, part) as reads:
                     scores = network.values([network.output], before | {layer.input: reads(known[layer.input])})
                 scores = scores[network.output]
-                divergence[number] += _divergences(expected, scores).sum()
+                divergence[number] += divergences(expected, scores).sum()
                 if labels is not None:
                     wrong[number] += ((expected.argmax(1) == truth).float() - (scores.argmax(1) == truth).float()).sum()
                 done += 1
@@ -110,19 +112,24 @@ def measure_gains(network: QuantizedNetwork, float_path: Path, qdq_path: Path, *
     return {name: in_float.get(module, 0.0) - quantized.get(module, 0.0) for name, module in modules.items()}
 
 
-def _divergences(expected: Tensor, scores: Tensor) -> Tensor:
+def divergences(expected: Tensor, scores: Tensor) -> Tensor:
+    """Return KL(expected || scores) of each image (N,), in nats, of scores (N, classes)."""
     p, q = F.log_softmax(expected, dim=1), F.log_softmax(scores, dim=1)
     return F.kl_div(q, p, reduction="none", log_target=True).sum(1)
 
 
 @contextlib.contextmanager
-def _quantized(network: QuantizedNetwork, layer: Layer) -> Iterator[Callable[[Tensor], Tensor]]:
+def _quantized(network: QuantizedNetwork, layer: Layer, part: Part) -> Iterator[Callable[[Tensor], Tensor]]:
     """Quantize the weights and the bias of one layer; gives what quantizes the value that it reads."""
-    keys = [key for key in (layer.weight, network.quantizer_of(layer.input)) if key and key in network.quantizers]
+    weight = layer.weight if layer.weight in network.quantizers and part != "activations" else None
+    read = network.quantizer_of(layer.input) if part != "weights" else None
+    keys = [key for key in (weight, read) if key and key in network.quantizers]
+    # a layer that stayed float in the file reads what is quantized for others
+    reading = read in keys and layer.weight in network.quantizers
     for key in keys:
         network.quantizers[key].enabled = True
     try:
-        yield lambda values: network.quantizers[keys[-1]](values) if len(keys) == 2 else values
+        yield lambda values: network.quantizers[read](values) if reading and read else values
     finally:
         for key in keys:
             network.quantizers[key].enabled = False

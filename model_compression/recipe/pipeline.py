@@ -27,6 +27,8 @@ def run_steps(
     job: Job,
     *,
     provenance: str,
+    number_from: int = 0,
+    on_step_begin: Callable[[int, Step], None] | None = None,
     on_step: Callable[[int, StepReport], None] | None = None,
 ) -> tuple[Compressed, list[StepReport]]:
     """Return what `steps` make of `start`, and a report of each.
@@ -35,11 +37,18 @@ def run_steps(
     before. After each step the network is kept in `job.folder`/steps, and taken up there by a later call with the same
     `start`, steps before it, and `provenance`, which says of what the start was made.
 
+    Args:
+        number_from: number of the first step, for those who watch.
+        on_step_begin: called with the number of a step and the step, also where it is taken up again.
+        on_step: called with its number and what came of it.
+
     Raises RecipeError where a step that is required cannot stay.
     """
     state, reports, chain = start, [], provenance
     for number, step in enumerate(steps):
         chain = hashlib.sha256(f"{chain}\n{step.model_dump_json()}".encode()).hexdigest()
+        if on_step_begin:
+            on_step_begin(number_from + number, step)
         path = job.folder / "steps" / f"{number}-{step.step}.safetensors"
         known = _load(path, state, job, chain)
         if known:
@@ -51,16 +60,19 @@ def run_steps(
             _save(path, state, report, chain)
         reports.append(report)
         if on_step:
-            on_step(number, report)
+            on_step(number_from + number, report)
     return state, reports
 
 
 def _attempt(before: Compressed, step: Step, job: Job) -> tuple[Compressed, StepReport]:
     was_right, attempts, trying = rightly_classified(before, job), [], step
-    for _ in range(step.tries):
+    for number in range(step.tries):
+        if number:
+            job.note("softer tries")(number, step.tries - 1)
         settings = trying.model_dump(mode="json")
         try:
             after = trying.apply(before, job)
+            job.note("networks compared")(0, 2)
             timed = job.stopwatch.compare(before, after, job.shape(before)) if step.max_ratio else None
             right = rightly_classified(after, job)
         except EdgezooError as error:

@@ -27,6 +27,7 @@ class Job:
         config: of trainings that give no epochs of their own.
         teacher: a name, trained first, or one that is.
         folder: for what is kept, and for model files.
+        on_progress: called with what a step does just now ("widths measured"), how much of it is done, and of how much.
     """
 
     data: Splits
@@ -37,10 +38,30 @@ class Job:
     folder: Path
     stopwatch: Stopwatch
     on_epoch: Callable[[Epoch], None] | None = None
+    on_progress: Callable[[str, int, int], None] | None = None
 
     def shape(self, state: Compressed) -> InputShape:
         """Return the shape of one image as the network sees it."""
         return (1, self.data.in_chans, state.spec.resolution, state.spec.resolution)
+
+    def note(self, what: str) -> Callable[[int, int], None]:
+        """Return what takes (done, all) of `what` and tells those who watch."""
+
+        def tell(done: int, total: int) -> None:
+            if self.on_progress:
+                self.on_progress(what, done, total)
+
+        return tell
+
+    def epochs(self, count: int, whose: str = "") -> Callable[[Epoch], None]:
+        """Return what takes each of `count` epochs of a training and tells those who watch."""
+
+        def tell(epoch: Epoch) -> None:
+            if self.on_epoch:
+                self.on_epoch(epoch)
+            self.note(f"{whose}epochs, loss {epoch.loss:.3f}")(epoch.number, count)
+
+        return tell
 
 
 class Step(BaseModel):

@@ -16,6 +16,8 @@ from model_compression.pruning.cost import Cost, measured_cost
 from model_compression.recipe.judgement import Interval
 from model_compression.recipe.structure import Compressed
 
+_WIDTH_SECONDS = 0.3  # what is chosen out of many is measured again, by the gate
+
 
 class Stopwatch(Protocol):
     """What tells how long networks take."""
@@ -46,7 +48,9 @@ class MeasuredLatency:
 
     def cost(self, shape: InputShape) -> AbstractContextManager[Cost]:
         """Give what times one network after the other in a bench of its own."""
-        return measured_cost(shape, runtime=self.runtime, dtype=self.dtype, threads=self.threads, seconds_each=0.5)
+        return measured_cost(
+            shape, runtime=self.runtime, dtype=self.dtype, threads=self.threads, seconds_each=_WIDTH_SECONDS
+        )
 
     @contextlib.contextmanager
     def layer_cost(self) -> Iterator[LayerCost]:

@@ -22,6 +22,7 @@ class Page(HTMLParser):
     Attributes:
         requests: addresses that the page would ask for.
         scripts: beginnings of the scripts.
+        ids: of all that has one but sections.
     """
 
     headings: list[str] = field(default_factory=list)
@@ -36,8 +37,9 @@ class Page(HTMLParser):
 
     def handle_starttag(self, tag, attrs):
         given = dict(attrs)
-        self.requests += [given[name] for name in ("src", "href", "action", "data", "srcset") if name in given]
-        if "id" in given:
+        asked = [given[name] for name in ("src", "href", "action", "data", "srcset") if name in given]
+        self.requests += [address for address in asked if not address.startswith("#")]
+        if "id" in given and tag != "section":
             self.ids.append(given["id"])
         if tag not in _VOID:
             self._open.append(tag)

@@ -63,7 +63,7 @@ def test_the_summary_has_six_lines(finished):
 def test_the_report_asks_nothing_from_outside_and_shows_what_every_block_costs(finished, read_page):
     page = read_page(finished[0] / "report.html")
     assert page.requests == ["data:,"]
-    assert page.ids == ["pareto", "predictions", "architecture"]
+    assert page.ids == ["pareto", "architecture", "predictions"]
     assert "winner" in page.text and "mobilenetv1_025" in page.text
     assert f"add up to {finished[1].artifact.card.predicted_ms:.3f} ms" in page.text
 

@@ -48,7 +48,7 @@ class Factorize(Step):
         with job.stopwatch.layer_cost() as layer_cost:
             candidates = rank_candidates(
                 network, shape, cost=layer_cost, kinds=self.kinds, names=names, covariances=covariances,
-                multiple=self.multiple,
+                multiple=self.multiple, on_layer=job.note("layers measured"),
             )  # fmt: skip
         factors = self._choose(before, job, candidates)
         change = Factorized(layers={name: (f.kind, f.ranks) for name, f in factors.items()})

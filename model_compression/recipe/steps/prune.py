@@ -69,8 +69,9 @@ class Prune(Step):
         with job.stopwatch.cost(shape) as cost:
             budget = self.keep * cost(before.network)
             found = latency_led(
-                before.network, budget, shape=shape, scores=scores, cost=cost, groups=groups, align=self.align
-            )
+                before.network, budget, shape=shape, scores=scores, cost=cost, groups=groups, align=self.align,
+                on_width=job.note("widths measured"),
+            )  # fmt: skip
         return found.removed
 
     def _netadapt(self, before: Compressed, job: Job, groups: tuple) -> dict[str, list[int]]:

@@ -91,7 +91,7 @@ class Quantize(Step):
         elif self.method in ("qat", "lsq"):
             scales = "lsq" if self.method == "lsq" else "fixed"
             config = QatConfig(epochs=self.epochs, scales=scales, seed=job.config.seed)
-            train_quantized(network, job.data, config, resolution=resolution, on_epoch=job.on_epoch)
+            train_quantized(network, job.data, config, resolution=resolution, on_epoch=job.epochs(self.epochs))
         elif self.method != "min-max":
             reconstruct(network, images, method=self.method)
 

@@ -32,7 +32,8 @@ class Train(Step):
         """Return the network trained on."""
         network = copy.deepcopy(before.network)
         loss = self._loss(job)
-        train(network, job.data, self.config(job), resolution=before.spec.resolution, loss=loss, on_epoch=job.on_epoch)
+        config, resolution = self.config(job), before.spec.resolution
+        train(network, job.data, config, resolution=resolution, loss=loss, on_epoch=job.epochs(config.epochs))
         return dataclasses.replace(before, network=network.eval())
 
     def config(self, job: Job) -> TrainConfig:
@@ -63,7 +64,8 @@ def trained_teacher(job: Job) -> Teacher:
     """Return the job's teacher, trained and kept in the job's folder where it was given by name."""
     if isinstance(job.teacher, Teacher):
         return job.teacher
-    return get_teacher(job.teacher, job.data, job.config, path=job.folder / "teacher.safetensors")
+    path, told = job.folder / "teacher.safetensors", job.epochs(job.config.epochs, "teacher's ")
+    return get_teacher(job.teacher, job.data, job.config, path=path, on_epoch=told)
 
 
 def fine_tune(after: Compressed, before: Compressed, epochs: int, job: Job, *, lr: float) -> Compressed:
@@ -73,5 +75,6 @@ def fine_tune(after: Compressed, before: Compressed, epochs: int, job: Job, *, l
     config = dataclasses.replace(job.config, epochs=epochs, lr=lr)
     loss = distillation_loss(Teacher("before", before.network.eval()), "kd")
     network = copy.deepcopy(after.network)
-    train(network, job.data, config, resolution=after.spec.resolution, loss=loss, on_epoch=job.on_epoch)
+    resolution = after.spec.resolution
+    train(network, job.data, config, resolution=resolution, loss=loss, on_epoch=job.epochs(epochs))
     return dataclasses.replace(after, network=network.eval())

@@ -19,7 +19,7 @@ def test_a_page_of_everything_is_well_formed_and_escaped(tmp_path, read_page):
     path.write_text(document(_NASTY, parts))
     page = read_page(path)
     assert page.headings == [_NASTY]
-    assert page.text.count(_NASTY) == 8
+    assert page.text.count(_NASTY) == 9
     assert page.ids == ["one"] and page.requests == ["data:,"]
 
 

@@ -1,6 +1,7 @@
 """Widths on a device that is a formula, against brute force; and on this machine."""
 
 import itertools
+import math
 
 import pytest
 import torch
@@ -13,7 +14,7 @@ from model_compression.pruning.importance import IMPORTANCES
 from model_compression.pruning.latency_led import latency_led, staircase
 from zoo.complexity import complexity
 
-from .conftest import SHAPE, make_digit_network, staircase_ms
+from .conftest import SHAPE, Pooled, conv, make_digit_network, staircase_ms
 
 
 def test_steps_of_measured_times() -> None:
@@ -73,6 +74,31 @@ def test_a_budget_that_nothing_keeps(trained, groups, batches) -> None:
         latency_led(trained, 0.1, shape=SHAPE, scores=scores, cost=staircase_ms, groups=groups)
     whole = latency_led(trained, 99, shape=SHAPE, scores=scores, cost=staircase_ms, groups=groups)
     assert whole.removed == {} and whole.damage == 0
+
+
+def test_groups_of_the_same_layers_share_a_staircase_and_flat_ones_are_left_alone() -> None:
+    torch.manual_seed(0)
+    middle = [conv(64, 64) for _ in range(4)]
+    network = nn.Sequential(conv(1, 64), *middle, conv(64, 16), Pooled(), nn.Linear(16, 10)).eval()
+    groups, told, asked = channel_groups(network, SHAPE), [], []
+
+    def cost(candidate: nn.Module) -> float:
+        asked.append([layer.out_channels for layer in candidate.modules() if isinstance(layer, nn.Conv2d)])
+        # the first layer costs nothing, each other one by steps of 16
+        return 1 + sum(math.ceil(width / 16) for width in asked[-1][1:])
+
+    scores = {group.name: torch.arange(float(group.size)) for group in groups}
+    found = latency_led(
+        network, 15.0, shape=SHAPE, scores=scores, cost=cost, groups=groups, on_width=lambda *n: told.append(n)
+    )
+    whole = [64, 64, 64, 64, 64, 16]
+    alone = [widths for widths in asked if sum(a != b for a, b in zip(widths, whole, strict=True)) == 1]
+    changed = [next(i for i, (a, b) in enumerate(zip(w, whole, strict=True)) if a != b) for w in alone]
+    # of the first group one width tells that nothing is saved; groups 1 to 3 are alike and 1 is measured for all
+    assert changed.count(0) == 1 and 2 not in changed and 3 not in changed
+    steps = [list(found.steps[group.name]) for group in groups]
+    assert steps[0] == [64] and steps[1] == [8, 32, 48, 64] == steps[2] == steps[3]
+    assert told == sorted(told) and told[-1][0] == told[-1][1]
 
 
 @pytest.mark.slow

@@ -93,6 +93,20 @@ def test_a_pruned_network_is_faster_and_a_second_call_takes_all_up(trained, job)
         assert torch.equal(tensor, again.network.state_dict()[name])
 
 
+def test_those_who_watch_are_told_what_a_step_does(trained, job):
+    begun, told = [], []
+    watched = dataclasses.replace(job, on_progress=lambda *what: told.append(what))
+    _run(trained, watched, {"step": "prune", "keep": 0.7, "epochs": 2, "max_drop": -0.5, "tries": 2},
+         on_step_begin=lambda number, step: begun.append((number, step.step)), number_from=1)  # fmt: skip
+    assert begun == [(1, "prune")]
+    kinds = list(dict.fromkeys(what.split(",")[0] for what, _, _ in told))
+    assert kinds == ["widths measured", "epochs", "networks compared", "softer tries"]
+    widths = [(done, total) for what, done, total in told if what == "widths measured"]
+    first = widths[: widths.index((widths[0][1], widths[0][1])) + 1]
+    assert first == sorted(first) and len({total for _, total in first}) == 1
+    assert [(done, total) for what, done, total in told if what.startswith("epochs, loss ")] == [(1, 2), (2, 2)] * 2
+
+
 def test_a_damaged_or_foreign_file_is_made_anew(trained, job):
     step = {"step": "misalign"}
     _run(trained, job, step)
