@@ -5,7 +5,6 @@ goes on from where it was.
 """
 
 import json
-import shutil
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -182,7 +181,7 @@ def _ship(
         )
         if artifact.measured_ms <= settings.budget_ms:
             for name in ("model.onnx", "model.json", "weights.safetensors"):
-                shutil.copyfile(target / name, folder / name)
+                write_atomic(folder / name, (target / name).read_bytes())
             write_atomic(folder / "spec.json", candidate.spec.to_json(indent=1))
             return candidate, DeployArtifact(folder / "model.onnx", artifact.card)
         measured[candidate.trial] = artifact.measured_ms

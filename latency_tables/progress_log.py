@@ -11,6 +11,7 @@ from latency_tables.bench import Paired
 from latency_tables.device import Device
 from latency_tables.errors import TableError
 from latency_tables.observation import Profile
+from zoo.files import write_atomic
 
 
 class Plan(BaseModel):
@@ -47,12 +48,11 @@ class ProgressLog:
         if path is None:
             return
         try:
-            lines = path.read_text().splitlines() if path.exists() else []
-            kept = self._read(lines, plan)
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text("".join(line + "\n" for line in [plan.model_dump_json(), *kept]))
+            lines = path.read_text(errors="replace").splitlines() if path.exists() else []
         except OSError as error:
             raise _unwritable(path, error) from None
+        kept = self._read(lines, plan)
+        write_atomic(path, "".join(line + "\n" for line in [plan.model_dump_json(), *kept]))
 
     def add_profile(self, network: str, profile: Profile | None) -> None:
         """Keep the profile of a network, the quicker of two; None where the runtime offers none."""
