@@ -103,8 +103,10 @@ def run(settings: RunSettings, folder: Path, *, workers: int = 1, console: Conso
 
 
 def _spent(folder: Path) -> float:
-    path = folder / "seconds.json"
-    return float(json.loads(path.read_text())) if path.exists() else 0.0
+    try:
+        return float(json.loads((folder / "seconds.json").read_bytes()))
+    except (OSError, ValueError, TypeError):  # a figure for the report alone
+        return 0.0
 
 
 def _tables(settings: RunSettings, folder: Path, data: Splits, console: Console) -> LatencyTable:
