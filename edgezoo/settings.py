@@ -69,14 +69,14 @@ def claim_folder(folder: Path, settings: RunSettings) -> None:
 
 @contextlib.contextmanager
 def locked(folder: Path) -> Iterator[None]:
-    """Hold the run folder for this process; raise RunError where another one holds it."""
+    """Hold a folder for this process; raise RunError where another one holds it."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with (folder / ".lock").open("w") as file:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
-                raise RunError(f"{folder} is in use by another edgezoo run; wait or take another --out") from None
+                raise RunError(f"{folder} is in use by another edgezoo; wait or take another --out") from None
             yield
     except OSError as error:
-        raise RunError(f"cannot use {folder} as run folder: {error.strerror or error}") from None
+        raise RunError(f"cannot use {folder}: {error.strerror or error}") from None

@@ -1,0 +1,63 @@
+"""The command line in this process, a small disk that is full or read-only, and a limit on memory."""
+
+import contextlib
+import io
+import resource
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from edgezoo.cli import main
+
+
+@pytest.fixture
+def refused(monkeypatch) -> Callable[..., str]:
+    """A function that runs a command that must fail, and returns its one line."""
+
+    def run(*arguments: object) -> str:
+        monkeypatch.setattr(sys, "argv", ["edgezoo", *map(str, arguments)])
+        out, err = io.StringIO(), io.StringIO()
+        with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err), pytest.raises(SystemExit) as ended:
+            main()
+        assert ended.value.code == 1, err.getvalue()
+        # a stage that ended before says how long it took
+        lines = [line for line in err.getvalue().splitlines() if not line.endswith(" s")]
+        assert len(lines) == 1 and lines[0].startswith("error: "), err.getvalue()
+        return lines[0]
+
+    return run
+
+
+@pytest.fixture
+def disk(tmp_path) -> Iterator[Callable[..., Path]]:
+    """A function that mounts a file system of some kB, or mounts the one it made with other options."""
+    folder = tmp_path / "disk"
+
+    def mount(*, size_kb: int = 1024, read_only: bool = False) -> Path:
+        mounted = folder.exists()
+        folder.mkdir(exist_ok=True)
+        options = f"size={size_kb}k,{'ro' if read_only else 'rw'}{',remount' if mounted else ''}"
+        done = subprocess.run(["mount", "-t", "tmpfs", "-o", options, "tmpfs", str(folder)], capture_output=True)
+        if done.returncode:
+            pytest.skip("a file system cannot be mounted here")
+        return folder
+
+    try:
+        yield mount
+    finally:
+        subprocess.run(["umount", "--lazy", str(folder)], capture_output=True)
+
+
+@pytest.fixture
+def little_memory() -> Iterator[None]:
+    """Four GiB more than the process has already, and no more."""
+    if not Path("/proc/self/statm").exists():
+        pytest.skip("no /proc on this system to tell the memory in use")
+    limits = resource.getrlimit(resource.RLIMIT_AS)
+    used = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+    resource.setrlimit(resource.RLIMIT_AS, (used + 4 * 2**30, limits[1]))
+    yield
+    resource.setrlimit(resource.RLIMIT_AS, limits)
