@@ -82,5 +82,5 @@ def open_study(storage: str | Path) -> optuna.Study:
         raise SearchError(f"{storage} holds no search (no study.db)")
     try:
         return optuna.load_study(study_name=STUDY_NAME, storage=open_storage(storage))
-    except (KeyError, SQLAlchemyError) as error:
-        raise SearchError(f"{storage} holds no search: {first_line(error)}") from None
+    except (KeyError, SQLAlchemyError, StorageInternalError) as error:
+        raise SearchError(f"{storage} holds no search: {first_line(getattr(error, 'orig', error))}") from None
