@@ -17,7 +17,7 @@ from search.spaces import load_space
 from search.storage import open_study, storage_errors
 from zoo import EdgezooError, get_spec
 from zoo.data import load_data
-from zoo.files import write_atomic
+from zoo.files import read_small, write_atomic
 
 _SETTINGS = "search.json"
 
@@ -83,7 +83,7 @@ def _has_trials(folder: Path) -> bool:
 def load_settings(folder: Path) -> SearchSettings:
     """Return the settings of the search in `folder`; raises EdgezooError where there is none."""
     try:
-        return SearchSettings.model_validate_json((folder / _SETTINGS).read_bytes())
+        return SearchSettings.model_validate_json(read_small(folder / _SETTINGS))
     except FileNotFoundError:
         raise EdgezooError(f"{folder} holds no search ({_SETTINGS} is missing); see edgezoo search start") from None
     except (OSError, ValidationError):

@@ -9,7 +9,7 @@ from latency_tables import MeasurementError
 from latency_tables.bench import Bench
 from latency_tables.measurement import common_reference_ms, summarize, time_in_turns
 from search import Candidate, SearchResult
-from zoo.files import write_atomic
+from zoo.files import read_small, write_atomic
 
 MOST = 12
 _SECONDS_EACH = 1.5
@@ -38,7 +38,7 @@ def contenders(result: SearchResult) -> list[Candidate]:
 def known_figures(path: Path) -> list[Verified]:
     """Return the figures that an earlier `verify` wrote to `path`, none where the file is missing or damaged."""
     try:
-        return _LIST.validate_json(path.read_bytes())
+        return _LIST.validate_json(read_small(path))
     except (OSError, ValidationError):
         return []
 

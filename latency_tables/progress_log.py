@@ -79,7 +79,7 @@ class ProgressLog:
             for line in lines[1:]:
                 self._take(json.loads(line))
                 kept.append(line)
-        except (ValueError, KeyError, TypeError, ValidationError):
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError, ValidationError):
             pass
         return kept
 

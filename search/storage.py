@@ -27,7 +27,7 @@ def storage_errors() -> Iterator[None]:
     """
     try:
         yield
-    except (StorageInternalError, SQLAlchemyError) as error:
+    except (StorageInternalError, SQLAlchemyError, RecursionError) as error:
         # Optuna says that something failed, its cause what; SQLAlchemy adds the statement to the database's own words
         cause = error.__cause__ if isinstance(error, StorageInternalError) and error.__cause__ else error
         raise SearchError(f"the storage of the search failed: {first_line(getattr(cause, 'orig', cause))}") from error

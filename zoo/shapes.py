@@ -5,11 +5,9 @@ from functools import lru_cache
 import torch
 from torch import nn
 
-from zoo.block_spec import BlockSpec
+from zoo.block_spec import MAX_BLOCK_WEIGHTS, BlockSpec
 from zoo.blocks.layers import SqueezeExcite, set_same_padding
 from zoo.errors import SpecError, first_line
-
-MAX_BLOCK_WEIGHTS = 2**28
 
 Shape = tuple[int, int, int]
 
