@@ -2,6 +2,7 @@
 
 import contextlib
 import io
+import json
 import resource
 import subprocess
 import sys
@@ -11,6 +12,16 @@ from pathlib import Path
 import pytest
 
 from edgezoo.cli import main
+from latency_tables import LatencyTable
+from latency_tables.table import SHIPPED
+
+
+@pytest.fixture(scope="session")
+def table() -> LatencyTable:
+    """Some networks of a table that ships: read in a moment."""
+    body = json.loads((SHIPPED / "onnxruntime-int8.json").read_bytes())["table"]
+    body["observations"] = [o for o in body["observations"] if o["drawn"]][:20]
+    return LatencyTable.model_validate_json(json.dumps(body))
 
 
 @pytest.fixture

@@ -22,6 +22,7 @@ import torch
 import zoo
 from latency_tables.runtimes import model_suffixes
 from model_compression.weights import load_weights
+from search.spaces import load_space
 from search.storage import STUDY_NAME, open_storage
 from search.supernet.files import load_supernet
 from zoo import EdgezooError
@@ -207,8 +208,10 @@ def test_a_malicious_file_is_refused_in_one_line_whatever_it_is_given_as(kind, m
     compress = ("compress", "mobilenetv1_025", "--data", "digits", "--out", tmp_path / "out", "--recipe")
     for suffix in ("json", "yaml"):
         refused(*compress, written(f"recipe.{suffix}"))
-    start = ("search", "start", "--data", "digits", "--budget-ms", 1, "--out", tmp_path / "new", "--space")
-    refused(*start, written("space.json"))
+    start = ("search", "start", "--data", "digits", "--budget-ms", 1, "--out", tmp_path / "new", "--table")
+    refused(*start, written("table.json"))
+    with pytest.raises(EdgezooError):
+        load_space(written("space.json"))
     for name in ("search.json", "study.db", "table.json"):
         written(f"search/{name}")
     refused("search", "status", tmp_path / "search")

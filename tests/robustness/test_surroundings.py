@@ -14,7 +14,6 @@ import pytest
 from optuna.trial import TrialState
 
 import zoo
-from latency_tables import load_table
 from model_compression import compress
 from search import SPACES, SearchError, run_search
 from search.ownership import LEASE, OWNER, Ownership
@@ -76,10 +75,10 @@ def test_a_full_disk_leaves_the_old_weights(disk, net):
     load_model(folder / "net.safetensors")
 
 
-def test_a_table_that_finds_no_room_is_not_there(disk):
+def test_a_table_that_finds_no_room_is_not_there(disk, table):
     folder = disk(size_kb=64)
     with pytest.raises(EdgezooError, match="No space left on device"):
-        load_table("onnxruntime-int8").save(folder / "table.json")
+        table.save(folder / "table.json")
     assert not list(folder.iterdir())
 
 
@@ -89,8 +88,8 @@ def _trials(folder):
     return {t.number: (t.user_attrs["digest"], t.user_attrs["accuracy"], t.datetime_complete) for t in trials}
 
 
-def test_a_search_on_a_full_disk_stops_in_one_line_and_goes_on_later(disk, digits):
-    folder, table = disk(size_kb=4096), load_table("onnxruntime-int8")
+def test_a_search_on_a_full_disk_stops_in_one_line_and_goes_on_later(disk, digits, table):
+    folder = disk(size_kb=4096)
     known = {}
 
     def fill(done, *_):
@@ -134,17 +133,18 @@ def test_a_recipe_goes_on_as_the_disk_grows(disk, tmp_path):
 # a disk that may only be read
 
 
-def test_a_read_only_folder_is_one_line_for_whatever_writes(disk, refused):
-    folder = disk(read_only=True)
+def test_a_read_only_folder_is_one_line_for_whatever_writes(disk, refused, table, tmp_path):
+    folder, saved = disk(read_only=True), tmp_path / "table.json"
+    table.save(saved)
     assert "Read-only file system" in refused("run", *_SMALL, "--budget-ms", 1, "--out", folder)
     assert "Read-only file system" in refused("run", *_SMALL, "--budget-ms", 1, "--out", folder / "new")
     compressed = ("compress", "mobilenetv1_025", *_SMALL, "--recipe", "train+fp32", "--epochs", 1)
     assert "Read-only file system" in refused(*compressed, "--out", folder)
-    assert "Read-only file system" in refused("latency", "export", "onnxruntime-int8", "--out", folder / "table.csv")
+    assert "Read-only file system" in refused("latency", "export", saved, "--out", folder / "table.csv")
 
 
-def test_a_search_in_a_read_only_folder_can_be_read_and_says_why_it_cannot_go_on(disk, digits):
-    folder, table = disk(size_kb=4096), load_table("onnxruntime-int8")
+def test_a_search_in_a_read_only_folder_can_be_read_and_says_why_it_cannot_go_on(disk, digits, table):
+    folder = disk(size_kb=4096)
     run_search(SPACES.get("tiny"), digits, table, 50.0, trials=1, storage=folder, epochs=1)
     disk(size_kb=4096, read_only=True)
     assert len(_trials(folder)) == 1
