@@ -1,6 +1,7 @@
 """What a build of a table has measured so far, kept line by line so that a kill loses at most one line."""
 
 import json
+import math
 from collections import defaultdict
 from pathlib import Path
 from typing import Any
@@ -86,8 +87,9 @@ class ProgressLog:
     def _take(self, entry: dict[str, Any]) -> None:
         network = entry["network"]
         if "samples" in entry:
-            self.samples[network] += [Paired(float(ms), float(pace), bool(odd)) for ms, pace, odd in entry["samples"]]
-            if entry["finished"]:
+            samples, finished = [_paired(*sample) for sample in entry["samples"]], entry["finished"]
+            self.samples[network] += samples
+            if finished:
                 self.finished.add(network)
         elif "failure" in entry:
             self.failures[network] = str(entry["failure"])
@@ -108,6 +110,12 @@ class ProgressLog:
                 file.write(json.dumps(entry) + "\n")
         except OSError as error:
             raise _unwritable(self._path, error) from None
+
+
+def _paired(ms: float, reference_ms: float, disturbed: bool) -> Paired:
+    if not (0 < ms < math.inf and 0 < reference_ms < math.inf):
+        raise ValueError("no times")
+    return Paired(float(ms), float(reference_ms), bool(disturbed))
 
 
 def _unwritable(path: Path, error: OSError) -> TableError:

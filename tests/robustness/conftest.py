@@ -42,24 +42,40 @@ def refused(monkeypatch) -> Callable[..., str]:
     return run
 
 
+def _mount(*arguments: str) -> None:
+    if subprocess.run(["mount", *arguments], capture_output=True).returncode:
+        pytest.skip("a file system cannot be mounted here")
+
+
 @pytest.fixture
 def disk(tmp_path) -> Iterator[Callable[..., Path]]:
-    """A function that mounts a file system of some kB, or mounts the one it made with other options."""
+    """A function that mounts a file system of some kB, or makes the one it mounted larger."""
     folder = tmp_path / "disk"
 
-    def mount(*, size_kb: int = 1024, read_only: bool = False) -> Path:
-        mounted = folder.exists()
-        folder.mkdir(exist_ok=True)
-        options = f"size={size_kb}k,{'ro' if read_only else 'rw'}{',remount' if mounted else ''}"
-        done = subprocess.run(["mount", "-t", "tmpfs", "-o", options, "tmpfs", str(folder)], capture_output=True)
-        if done.returncode:
-            pytest.skip("a file system cannot be mounted here")
+    def mount(*, size_kb: int) -> Path:
+        if folder.exists():
+            subprocess.run(["mount", "-o", f"remount,size={size_kb}k", str(folder)], check=True)
+        else:
+            folder.mkdir()
+            _mount("-t", "tmpfs", "-o", f"size={size_kb}k", "tmpfs", str(folder))
         return folder
 
-    try:
-        yield mount
-    finally:
-        subprocess.run(["umount", "--lazy", str(folder)], capture_output=True)
+    yield mount
+    subprocess.run(["umount", "--lazy", str(folder)], capture_output=True)
+
+
+@pytest.fixture
+def read_only(tmp_path_factory) -> Iterator[Callable[[Path], Path]]:
+    """A function that gives a folder a second place, where nothing can be written, not even by root."""
+    place = tmp_path_factory.mktemp("read-only")
+
+    def mount(folder: Path) -> Path:
+        _mount("--bind", str(folder), str(place))
+        _mount("-o", "remount,bind,ro", str(place))
+        return place
+
+    yield mount
+    subprocess.run(["umount", "--lazy", str(place)], capture_output=True)
 
 
 @pytest.fixture

@@ -49,7 +49,6 @@ HOSTILE = {
     "half a JPEG": _truncated,
     "half a PNG": lambda photo: _png(30, 20, 20)[:-30],
     "a bomb": lambda photo: _png(30_000, 30_000, 10),
-    "fewer rows than it says": lambda photo: _png(300, 200, 3)[:60],
     "a line": lambda photo: _png(60_000, 1, 1),
     "a column": lambda photo: _png(1, 60_000, 60_000),
     "no pixels": lambda photo: _png(0, 10, 0),
@@ -102,7 +101,7 @@ def test_links_that_lead_to_each_other_a_thousand_ways_cost_no_time(photos):
 
 
 def test_names_of_classes_and_files_may_be_anything_a_system_takes(tmp_path):
-    names = ("<script>alert(1)</script>", "a\nb", "²", "é" * 60)
+    names = ("<script>alert(1)", "a\nb", "²", "é" * 60)
     for name in names:
         (tmp_path / name).mkdir()
         for number in range(8):

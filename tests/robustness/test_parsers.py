@@ -329,9 +329,12 @@ def _read_study(content: bytes, folder: Path) -> None:
     _written("search.json", _search_settings().model_dump_json().encode(), folder)
     storage = optuna.storages.InMemoryStorage()
     study = optuna.create_study(study_name=STUDY_NAME, storage=storage, directions=["maximize", "minimize"])
-    for name, value in study_attributes.items():
-        study.set_user_attr(name, value)
-    study.add_trial(optuna.trial.create_trial(values=[0.9, 0.1], user_attrs=attributes))
+    try:
+        for name, value in study_attributes.items():
+            study.set_user_attr(name, value)
+        study.add_trial(optuna.trial.create_trial(values=[0.9, 0.1], user_attrs=attributes))
+    except RecursionError:
+        return  # no such study can be made
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("search.storage.open_storage", lambda _: storage)
         (folder / "study.db").touch()
