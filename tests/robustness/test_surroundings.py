@@ -94,19 +94,19 @@ def test_a_search_on_a_full_disk_stops_in_one_line_and_goes_on_later(disk, digit
 
     def fill(done, *_):
         known.update(_trials(folder))
-        if done == 1:
+        if done == 2:
             with pytest.raises(OSError, match="No space"), (folder / "filler").open("wb", buffering=0) as file:
                 while True:
                     file.write(bytes(4096))
 
     def search(on_trial=None):
         tiny = SPACES.get("tiny")
-        return run_search(tiny, digits, table, 50.0, trials=2, storage=folder, epochs=1, on_trial=on_trial)
+        return run_search(tiny, digits, table, 50.0, trials=3, storage=folder, epochs=1, on_trial=on_trial)
 
     with pytest.raises(SearchError, match=r"the storage of the search failed: .*(full|I/O)"):
         search(fill)
     (folder / "filler").unlink()
-    assert len(search().candidates) == 2
+    assert len(search().candidates) == 3
     assert known and known.items() <= _trials(folder).items()
 
 
