@@ -1,6 +1,8 @@
 """The `edgezoo` command."""
 
+import re
 import sys
+from typing import NoReturn
 
 import typer
 from rich.console import Console
@@ -23,17 +25,31 @@ app.command("verify")(verify.verify_command)
 app.command("doctor")(doctor.doctor_command)
 
 
+# what PyTorch says on a processor, and on a GPU
+_OUT_OF_MEMORY = re.compile("can't allocate memory|out of memory")
+
+
 def main() -> None:
     """Run the command line; failures are one line on standard error and exit code 1."""
     try:
         app()
     except EdgezooError as error:
-        message = " ".join(str(error).split())
-        Console(stderr=True, soft_wrap=True).print(f"error: {message}", style="red", markup=False, highlight=False)
-        sys.exit(1)
+        _fail(str(error))
+    except OSError as error:  # a full disk, a file that may not be read: the system says it in its own words
+        _fail(f"{error.filename}: {error.strerror}" if error.filename else str(error))
+    except (MemoryError, RuntimeError) as error:
+        if isinstance(error, RuntimeError) and not _OUT_OF_MEMORY.search(str(error)):
+            raise
+        _fail("not enough memory: take a smaller --image-size, a smaller network or a smaller space")
     except KeyboardInterrupt:
         print("stopped; the same command goes on from here", file=sys.stderr)
         sys.exit(1)
+
+
+def _fail(message: str) -> NoReturn:
+    line = " ".join(message.split())
+    Console(stderr=True, soft_wrap=True).print(f"error: {line}", style="red", markup=False, highlight=False)
+    sys.exit(1)
 
 
 if __name__ == "__main__":

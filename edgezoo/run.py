@@ -5,7 +5,6 @@ goes on from where it was.
 """
 
 import json
-import shutil
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -120,8 +119,10 @@ def run(
 
 
 def _spent(folder: Path) -> float:
-    path = folder / "seconds.json"
-    return float(json.loads(path.read_text())) if path.exists() else 0.0
+    try:
+        return float(json.loads((folder / "seconds.json").read_bytes()))
+    except (OSError, ValueError, TypeError):  # a figure for the report alone
+        return 0.0
 
 
 def _tables(settings: RunSettings, folder: Path, data: Splits, console: Console) -> LatencyTable:
@@ -198,7 +199,7 @@ def _ship(
         )
         if artifact.measured_ms <= settings.budget_ms:
             for name in ("model.onnx", "model.json", "weights.safetensors"):
-                shutil.copyfile(target / name, folder / name)
+                write_atomic(folder / name, (target / name).read_bytes())
             write_atomic(folder / "spec.json", candidate.spec.to_json(indent=1))
             return candidate, DeployArtifact(folder / "model.onnx", artifact.card)
         measured[candidate.trial] = artifact.measured_ms

@@ -11,13 +11,13 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from latency_tables import LatencyTable, load_table
 from search import SearchError, SearchResult, SearchSpace, load_result, run_search
 from search.objectives import Goal, make_goal
-from search.result import is_over, is_scored
+from search.result import figure, is_over, is_scored
 from search.samplers import DEFAULT_SAMPLER
 from search.spaces import load_space
-from search.storage import open_study
+from search.storage import open_study, storage_errors
 from zoo import EdgezooError, get_spec
 from zoo.data import load_data
-from zoo.files import write_atomic
+from zoo.files import read_small, write_atomic
 
 _SETTINGS = "search.json"
 
@@ -83,7 +83,7 @@ def _has_trials(folder: Path) -> bool:
 def load_settings(folder: Path) -> SearchSettings:
     """Return the settings of the search in `folder`; raises EdgezooError where there is none."""
     try:
-        return SearchSettings.model_validate_json((folder / _SETTINGS).read_bytes())
+        return SearchSettings.model_validate_json(read_small(folder / _SETTINGS))
     except FileNotFoundError:
         raise EdgezooError(f"{folder} holds no search ({_SETTINGS} is missing); see edgezoo search start") from None
     except (OSError, ValidationError):
@@ -138,16 +138,17 @@ def result_of(folder: Path) -> SearchResult:
     return load_result(study_of(folder))
 
 
+@storage_errors()
 def status_of(folder: Path) -> dict[str, Any]:
     """Return how far the search in `folder` is: counts of trials, the best, the time that the rest will take."""
     settings, study = load_settings(folder), study_of(folder)
     trials = study.get_trials(deepcopy=False)
     scored = [t for t in trials if is_scored(t)]
     done = [t for t in scored if is_over(t)]
-    best = max((t.user_attrs.get("accuracy", 0.0) for t in done), default=None)
-    owners = {t.user_attrs.get("owner") for t in scored if t not in done}
+    best = max((figure(t, "accuracy") for t in done), default=None)
+    owners = {str(t.user_attrs.get("owner")) for t in scored if t not in done}
     left = settings.trials - len(done)
-    mean = sum(t.user_attrs["seconds"] for t in done) / len(done) if done else None
+    mean = sum(figure(t, "seconds") for t in done) / len(done) if done else None
     return {
         "trials": settings.trials,
         "scored": len(done),

@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from model_compression.distillation.teacher import DEFAULT_TEACHER
 from zoo import EdgezooError
-from zoo.files import write_atomic
+from zoo.files import read_small, write_atomic
 
 DEFAULT_BASELINES = ("mobilenetv1_025", "shufflenet_v2_x0_5")
 
@@ -56,7 +56,7 @@ def claim_folder(folder: Path, settings: RunSettings) -> None:
     path = folder / "settings.json"
     if path.exists():
         try:
-            known = RunSettings.model_validate_json(path.read_bytes())
+            known = RunSettings.model_validate_json(read_small(path))
         except (ValidationError, OSError):
             raise RunError(f"{path} cannot be read as the settings of a run; take another --out") from None
         mine, theirs = settings.model_dump(mode="json"), known.model_dump(mode="json")
@@ -69,14 +69,14 @@ def claim_folder(folder: Path, settings: RunSettings) -> None:
 
 @contextlib.contextmanager
 def locked(folder: Path) -> Iterator[None]:
-    """Hold the run folder for this process; raise RunError where another one holds it."""
+    """Hold a folder for this process; raise RunError where another one holds it."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with (folder / ".lock").open("w") as file:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
-                raise RunError(f"{folder} is in use by another edgezoo run; wait or take another --out") from None
+                raise RunError(f"{folder} is in use by another edgezoo; wait or take another --out") from None
             yield
     except OSError as error:
-        raise RunError(f"cannot use {folder} as run folder: {error.strerror or error}") from None
+        raise RunError(f"cannot use {folder}: {error.strerror or error}") from None

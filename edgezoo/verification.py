@@ -3,13 +3,13 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict, TypeAdapter
+from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
 from latency_tables import MeasurementError
 from latency_tables.bench import Bench
 from latency_tables.measurement import common_reference_ms, summarize, time_in_turns
 from search import Candidate, SearchResult
-from zoo.files import write_atomic
+from zoo.files import read_small, write_atomic
 
 MOST = 12
 _SECONDS_EACH = 1.5
@@ -35,6 +35,14 @@ def contenders(result: SearchResult) -> list[Candidate]:
     return chosen[:MOST]
 
 
+def known_figures(path: Path) -> list[Verified]:
+    """Return the figures that an earlier `verify` wrote to `path`, none where the file is missing or damaged."""
+    try:
+        return _LIST.validate_json(read_small(path))
+    except (OSError, ValidationError):
+        return []
+
+
 def verify(
     candidates: Sequence[Candidate],
     path: Path,
@@ -46,10 +54,9 @@ def verify(
     num_classes: int,
 ) -> list[Verified]:
     """Measure `candidates` in turns and write the figures to `path`; an earlier file of the same trials is kept."""
-    if path.exists():
-        known = _LIST.validate_json(path.read_bytes())
-        if [v.trial for v in known] == [c.trial for c in candidates]:
-            return known
+    known = known_figures(path)
+    if known and [v.trial for v in known] == [c.trial for c in candidates]:
+        return known
     timed: dict[str, Candidate] = {}
     with Bench(runtime, dtype, threads) as bench:
         for candidate in candidates:

@@ -1,8 +1,18 @@
 """One whole network as measured in a runtime: what tables are made of."""
 
-from pydantic import BaseModel, ConfigDict
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from zoo import ArchSpec
+from zoo.block_spec import MAX_CHANS
+
+_MOST = 1e9  # milliseconds, or times the reference network
+Measured = Annotated[float, Field(ge=1e-9, le=_MOST)]
+Share = Annotated[float, Field(ge=0, le=_MOST)]
+Chans = Annotated[int, Field(ge=1, le=MAX_CHANS)]
+Classes = Annotated[int, Field(ge=0, le=1_000_000)]
+_Count = Annotated[int, Field(ge=0, le=10**12)]
 
 
 class Profile(BaseModel):
@@ -16,13 +26,19 @@ class Profile(BaseModel):
         executed: how the runtime executed each kernel, layout and implementation.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
-    ms: float
-    kernels: dict[str, float]
-    rest: float
-    nodes: int
+    ms: Measured
+    kernels: dict[str, Share]
+    rest: Share
+    nodes: _Count
     executed: dict[str, str]
+
+    @model_validator(mode="after")
+    def _same_kernels(self) -> "Profile":
+        if set(self.kernels) != set(self.executed):
+            raise ValueError("kernels and executed must name the same kernels")
+        return self
 
 
 class Observation(BaseModel):
@@ -37,17 +53,17 @@ class Observation(BaseModel):
         profile: None where the runtime offers none.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     spec: ArchSpec
-    in_chans: int
-    num_classes: int
-    ms: float
-    reference_ms: float
-    cost: float
-    low: float
-    high: float
-    samples: int
-    rejected: int
+    in_chans: Chans
+    num_classes: Classes
+    ms: Measured
+    reference_ms: Measured
+    cost: Measured
+    low: Measured
+    high: Measured
+    samples: _Count
+    rejected: _Count
     drawn: bool
     profile: Profile | None

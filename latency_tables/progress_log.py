@@ -1,6 +1,7 @@
 """What a build of a table has measured so far, kept line by line so that a kill loses at most one line."""
 
 import json
+import math
 from collections import defaultdict
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from latency_tables.bench import Paired
 from latency_tables.device import Device
 from latency_tables.errors import TableError
 from latency_tables.observation import Profile
+from zoo.files import write_atomic
 
 
 class Plan(BaseModel):
@@ -47,12 +49,11 @@ class ProgressLog:
         if path is None:
             return
         try:
-            lines = path.read_text().splitlines() if path.exists() else []
-            kept = self._read(lines, plan)
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text("".join(line + "\n" for line in [plan.model_dump_json(), *kept]))
+            lines = path.read_text(errors="replace").splitlines() if path.exists() else []
         except OSError as error:
             raise _unwritable(path, error) from None
+        kept = self._read(lines, plan)
+        write_atomic(path, "".join(line + "\n" for line in [plan.model_dump_json(), *kept]))
 
     def add_profile(self, network: str, profile: Profile | None) -> None:
         """Keep the profile of a network, the quicker of two; None where the runtime offers none."""
@@ -79,15 +80,16 @@ class ProgressLog:
             for line in lines[1:]:
                 self._take(json.loads(line))
                 kept.append(line)
-        except (ValueError, KeyError, TypeError, ValidationError):
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError, ValidationError):
             pass
         return kept
 
     def _take(self, entry: dict[str, Any]) -> None:
         network = entry["network"]
         if "samples" in entry:
-            self.samples[network] += [Paired(float(ms), float(pace), bool(odd)) for ms, pace, odd in entry["samples"]]
-            if entry["finished"]:
+            samples, finished = [_paired(*sample) for sample in entry["samples"]], entry["finished"]
+            self.samples[network] += samples
+            if finished:
                 self.finished.add(network)
         elif "failure" in entry:
             self.failures[network] = str(entry["failure"])
@@ -108,6 +110,12 @@ class ProgressLog:
                 file.write(json.dumps(entry) + "\n")
         except OSError as error:
             raise _unwritable(self._path, error) from None
+
+
+def _paired(ms: float, reference_ms: float, disturbed: bool) -> Paired:
+    if not (0 < ms < math.inf and 0 < reference_ms < math.inf):
+        raise ValueError("no times")
+    return Paired(float(ms), float(reference_ms), bool(disturbed))
 
 
 def _unwritable(path: Path, error: OSError) -> TableError:

@@ -15,7 +15,7 @@ from latency_tables.device import Device
 from latency_tables.errors import TableError
 from latency_tables.estimator import Estimator
 from latency_tables.kernels import Part, spec_parts
-from latency_tables.observation import Observation
+from latency_tables.observation import Chans, Classes, Measured, Observation
 from latency_tables.validation import Validation, doubts_of, half_width
 from zoo import ArchSpec
 from zoo.files import write_atomic
@@ -25,6 +25,7 @@ SCHEMA_VERSION = 3
 MIN_NETWORKS = 10
 SHIPPED = Path(__file__).parent / "tables"  # measured on the reference machine by scripts/bench_latency_tables.py
 MAX_BYTES = 64 * 2**20
+_WIDEST = 20.0  # half width of an interval, as a logarithm: nothing is known at all
 _STRETCH = 2  # of the measured image sizes, as far as predictions go
 
 
@@ -79,7 +80,7 @@ class LatencyTable(BaseModel):
         reference_ms: typical latency of the reference network, the unit of every cost.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid", ignored_types=(cached_property,))
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, ignored_types=(cached_property,))
 
     schema_version: Literal[3] = SCHEMA_VERSION
     created: str
@@ -87,9 +88,9 @@ class LatencyTable(BaseModel):
     space: str
     device: Device
     batch: Annotated[int, Field(ge=1)]
-    in_chans: int
-    num_classes: int
-    reference_ms: Annotated[float, Field(gt=0)]
+    in_chans: Chans
+    num_classes: Classes
+    reference_ms: Measured
     observations: Annotated[tuple[Observation, ...], Field(min_length=MIN_NETWORKS, max_length=10_000)]
     failures: Annotated[tuple[Failure, ...], Field(max_length=10_000)]
     validation: Validation
@@ -150,7 +151,7 @@ class LatencyTable(BaseModel):
         parts = spec_parts(spec, self.num_classes, self.in_chans)
         cost = self._estimator.whole(map(self.part_cost, parts))
         ms = cost.value * self.reference_ms
-        factor = math.exp(half_width(self.validation.width, doubts_of(self._estimator, cost)))
+        factor = math.exp(min(half_width(self.validation.width, doubts_of(self._estimator, cost)), _WIDEST))
         return Estimate(ms, ms / factor, ms * factor, min(cost.known / cost.value, 1.0))
 
     def replace(self, **changes: object) -> "LatencyTable":

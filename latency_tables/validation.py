@@ -2,9 +2,10 @@
 
 import math
 from collections.abc import Sequence
+from typing import Annotated
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 from scipy.optimize import linprog
 from scipy.stats import kendalltau
 from sklearn.model_selection import KFold
@@ -18,6 +19,9 @@ _FOLDS = 6
 _COVERED = 0.9
 _HIGHEST = 0.99  # level of a quantile, also where the networks are few
 _LEAST = (0.0, 1.645, 0.0)  # by how many deviations a normal distribution's nine in ten are off
+
+
+_Weight = Annotated[float, Field(ge=0, le=1e6)]
 
 
 class Accuracy(BaseModel):
@@ -47,7 +51,7 @@ class Validation(Accuracy):
     """
 
     repeatability: float
-    width: tuple[float, float, float]
+    width: tuple[_Weight, _Weight, _Weight]
 
 
 def compare(predicted: Sequence[float], measured: Sequence[float]) -> Accuracy:

@@ -12,8 +12,9 @@ import time
 from pathlib import Path
 
 import optuna
-from optuna.exceptions import UpdateFinishedTrialError
+from optuna.exceptions import StorageInternalError, UpdateFinishedTrialError
 from optuna.trial import FrozenTrial
+from sqlalchemy.exc import SQLAlchemyError
 
 RENEW_SECONDS = 10.0
 LEASE_SECONDS = 60.0
@@ -75,6 +76,8 @@ class Ownership:
                     self._storage.set_trial_user_attr(trial_id, LEASE, time.time())
                 except (UpdateFinishedTrialError, KeyError):
                     self._mine.pop(number, None)
+                except (StorageInternalError, SQLAlchemyError):
+                    continue  # a full disk, a server away: the search meets it too, and says so
 
 
 def _identity(pid: int) -> str:

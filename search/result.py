@@ -5,9 +5,12 @@ from dataclasses import dataclass, field
 
 import optuna
 from optuna.trial import FrozenTrial, TrialState
+from pydantic import BaseModel, ConfigDict, ValidationError
 
 from search.errors import SearchError
-from zoo import ArchSpec
+from search.storage import storage_errors
+from zoo import ArchSpec, SpecError
+from zoo.spec import one_line
 
 
 @dataclass(frozen=True)
@@ -77,6 +80,7 @@ def is_over(trial: FrozenTrial) -> bool:
     return "seconds" in trial.user_attrs
 
 
+@storage_errors()
 def load_result(study: optuna.Study) -> SearchResult:
     """Return what a study holds; raises SearchError where no candidate was scored to the end."""
     trials = study.get_trials(deepcopy=False)
@@ -87,19 +91,42 @@ def load_result(study: optuna.Study) -> SearchResult:
         raise SearchError(f"no candidate was trained to the end: {reasons}")
     pruned = [t for t in trials if t.state == TrialState.PRUNED]
     stopped = sum(map(is_scored, pruned))
-    budget_ms = next(iter(study.user_attrs["settings"]["budgets_ms"].values()))
+    try:
+        budget_ms = float(next(iter(study.user_attrs["settings"]["budgets_ms"].values())))
+    except (KeyError, TypeError, AttributeError, ValueError, OverflowError, StopIteration):
+        raise SearchError("the study does not say within which budget it searched") from None
     return SearchResult(candidates, budget_ms, len(pruned) - stopped, failed, stopped)
 
 
+def figure(trial: FrozenTrial, name: str) -> float:
+    """Return a figure among the attributes of a trial, 0 where it has none; raises SearchError for anything else."""
+    try:
+        return float(trial.user_attrs.get(name, 0.0))
+    except (TypeError, ValueError, OverflowError):
+        raise SearchError(f"trial {trial.number} of the study cannot be read: its {name} is no number") from None
+
+
+class _Attributes(BaseModel):
+    """What a trial that was scored to the end has among its attributes."""
+
+    model_config = ConfigDict(frozen=True, allow_inf_nan=False)
+
+    spec: str
+    accuracy: float
+    predicted_ms: float
+    params: int
+    macs: int
+    costs: dict[str, float]
+    curve: tuple[float, ...] = ()
+
+
 def _candidate(trial: FrozenTrial) -> Candidate:
-    known = trial.user_attrs
+    try:
+        known = _Attributes.model_validate(trial.user_attrs)
+        spec = ArchSpec.from_json(known.spec)
+    except (ValidationError, SpecError) as error:
+        reason = one_line(error) if isinstance(error, ValidationError) else error
+        raise SearchError(f"trial {trial.number} of the study cannot be read: {reason}") from None
     return Candidate(
-        trial.number,
-        ArchSpec.from_json(known["spec"]),
-        known["accuracy"],
-        known["predicted_ms"],
-        known["params"],
-        known["macs"],
-        known["costs"],
-        tuple(known.get("curve", ())),
+        trial.number, spec, known.accuracy, known.predicted_ms, known.params, known.macs, known.costs, known.curve
     )

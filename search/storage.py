@@ -1,9 +1,12 @@
 """Where an Optuna study lives."""
 
+import contextlib
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import optuna
+from optuna.exceptions import StorageInternalError
 from optuna.storages import BaseStorage, GrpcStorageProxy, JournalStorage, RDBStorage
 from optuna.storages.journal import JournalFileBackend
 from sqlalchemy.exc import IntegrityError, SQLAlchemyError
@@ -14,6 +17,20 @@ from zoo.errors import first_line
 STUDY_NAME = "edgezoo"
 _LOCK_SECONDS = 60  # several processes write into one SQLite file in turns
 _ATTEMPTS, _RETRY_SECONDS = 5, 0.5
+
+
+@contextlib.contextmanager
+def storage_errors() -> Iterator[None]:
+    """Turn what a storage raises, full, read-only, damaged or gone, into a SearchError of one line.
+
+    A decorator too, for functions that work on a study from their beginning to their end.
+    """
+    try:
+        yield
+    except (StorageInternalError, SQLAlchemyError, RecursionError) as error:
+        # Optuna says that something failed, its cause what; SQLAlchemy adds the statement to the database's own words
+        cause = error.__cause__ if isinstance(error, StorageInternalError) and error.__cause__ else error
+        raise SearchError(f"the storage of the search failed: {first_line(getattr(cause, 'orig', cause))}") from error
 
 
 def storage_url(storage: str | Path) -> str:
@@ -44,7 +61,7 @@ def open_storage(storage: str | Path) -> BaseStorage:
             Path(rest.removeprefix("/")).parent.mkdir(parents=True, exist_ok=True)
         return optuna.storages.get_storage(_database(url))
     except (SQLAlchemyError, OSError, ValueError, ImportError, RuntimeError, TimeoutError) as error:
-        raise SearchError(f"cannot open the storage {url}: {first_line(error)}") from None
+        raise SearchError(f"cannot open the storage {url}: {first_line(getattr(error, 'orig', error))}") from None
 
 
 def _database(url: str) -> RDBStorage:
@@ -65,5 +82,5 @@ def open_study(storage: str | Path) -> optuna.Study:
         raise SearchError(f"{storage} holds no search (no study.db)")
     try:
         return optuna.load_study(study_name=STUDY_NAME, storage=open_storage(storage))
-    except (KeyError, SQLAlchemyError) as error:
-        raise SearchError(f"{storage} holds no search: {first_line(error)}") from None
+    except (KeyError, SQLAlchemyError, StorageInternalError) as error:
+        raise SearchError(f"{storage} holds no search: {first_line(getattr(error, 'orig', error))}") from None

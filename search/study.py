@@ -24,7 +24,7 @@ from search.scores.training_free import PROXIES
 from search.scores.training_free.remembered import remembered_scores
 from search.scoring_loop import ScoringLoop
 from search.spaces import SPACES, SearchSpace
-from search.storage import STUDY_NAME, open_storage
+from search.storage import STUDY_NAME, open_storage, storage_errors
 from search.supernet import train_supernet
 from search.workers import start_workers
 from zoo import ArchSpec, EdgezooError
@@ -34,6 +34,7 @@ from zoo.training import TrainConfig
 _STARTUP = 6  # networks within the budget, for samplers to vary where random ones rarely are
 
 
+@storage_errors()
 def run_search(
     space: str | SearchSpace,
     data: str | Splits,

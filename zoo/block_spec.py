@@ -24,6 +24,7 @@ from zoo.heads import HEADS
 from zoo.registry import Registry
 
 MAX_CHANS = 16384
+MAX_BLOCK_WEIGHTS = 2**28
 # constructor arguments that the network decides, not the options of a spec
 _GIVEN_BY_NETWORK = {"stride", "image_chans", "feature_chans"}
 
@@ -141,6 +142,8 @@ class BlockSpec(_KindSpec):
 
     def build(self, in_chans: int, image_chans: int = 3) -> nn.Module:
         """Return the block as a module; raises SpecError where the channels do not fit it."""
+        if not 1 <= in_chans <= MAX_CHANS:
+            raise SpecError(f"{self.kind}: input channels must be 1 to {MAX_CHANS:,}, got {in_chans}")
         given = {"image_chans": image_chans} if self.takes_image else {}
         try:
             return BLOCKS.get(self.kind)(in_chans, self.out_chans, stride=self.stride, **given, **dict(self.options))
@@ -172,6 +175,8 @@ class HeadSpec(_KindSpec):
 
         `feature_chans` are the channels of the maps that a head with `takes_features` is given.
         """
+        if not 0 <= num_classes * in_chans <= MAX_BLOCK_WEIGHTS:
+            raise SpecError(f"head {self.kind}: {num_classes} classes of {in_chans} features; too many, or less than 0")
         given = {"feature_chans": tuple(feature_chans)} if self.takes_features else {}
         try:
             return HEADS.get(self.kind)(in_chans, num_classes, **given, **dict(self.options))

@@ -3,9 +3,15 @@
 import difflib
 from collections.abc import Iterable
 
+_MOST_CHARS = 1000
+
 
 class EdgezooError(Exception):
-    """Any failure that a user can understand and mend; its text is one line."""
+    """Any failure that a user can understand and mend; its text is one line, whatever names out of files are in it."""
+
+    def __init__(self, text: object = "") -> None:
+        line = " ".join(str(text).splitlines()).encode(errors="backslashreplace").decode()
+        super().__init__(line if len(line) <= _MOST_CHARS else line[:_MOST_CHARS] + "...")
 
 
 class SpecError(EdgezooError, ValueError):

@@ -1,10 +1,20 @@
 """Files that are either whole or not there."""
 
+import errno
 import os
 import tempfile
 from pathlib import Path
 
 from zoo.errors import EdgezooError
+
+
+def read_small(path: Path, most_bytes: int = 16 * 2**20) -> bytes:
+    """Return the content of a file; raises OSError as for any that cannot be read where it has more bytes than that."""
+    with path.open("rb") as file:
+        content = file.read(most_bytes + 1)
+    if len(content) > most_bytes:
+        raise OSError(errno.EFBIG, os.strerror(errno.EFBIG), str(path))
+    return content
 
 
 def write_atomic(path: Path, content: str | bytes) -> None:

@@ -5,22 +5,21 @@ from functools import lru_cache
 import torch
 from torch import nn
 
-from zoo.block_spec import BlockSpec
+from zoo.block_spec import MAX_BLOCK_WEIGHTS, BlockSpec
 from zoo.blocks.layers import SqueezeExcite, set_same_padding
 from zoo.errors import SpecError, first_line
-
-MAX_BLOCK_WEIGHTS = 2**28
 
 Shape = tuple[int, int, int]
 
 
 @lru_cache(maxsize=65536)
-def _check_channels(block: BlockSpec, in_chans: int) -> None:
-    """Raise SpecError unless `block` can be built for `in_chans`."""
+def block_weights(block: BlockSpec, in_chans: int) -> int:
+    """Return how many weights `block` has; raises SpecError unless it can be built for `in_chans`."""
     with torch.device("meta"):
         weights = sum(p.numel() for p in block.build(in_chans).parameters())
     if weights > MAX_BLOCK_WEIGHTS:
         raise SpecError(f"{block.kind}: {weights:,} weights; at most {MAX_BLOCK_WEIGHTS:,} in one block")
+    return weights
 
 
 # layers that keep every shape, the slowest ones on the meta device
@@ -62,7 +61,7 @@ def output_shape(block: BlockSpec, in_shape: Shape, image_shape: Shape, same_pad
     device serves every width.
     """
     chans, *size = in_shape
-    _check_channels(block, chans)
+    block_weights(block, chans)
     image = image_shape if block.takes_image else None
     key = (block.kind, block.stride, block.options, chans == block.out_chans, *size, image, same_padding)
     if key not in _sizes:

@@ -18,12 +18,13 @@ from zoo.block_spec import (
 )
 from zoo.errors import SpecError
 from zoo.initialization import Scheme
-from zoo.shapes import output_shape
+from zoo.shapes import block_weights, output_shape
 
 if TYPE_CHECKING:
     from zoo.network import Network
 
 MAX_BLOCKS = 512
+MAX_WEIGHTS = 2**30
 MAX_JSON_CHARS = 1_000_000
 _NOMINAL_IN_CHANS = 3  # images are taken as RGB while a spec is checked; build() takes any number
 
@@ -78,9 +79,12 @@ class ArchSpec(FrozenSpec):
     def shapes(self) -> tuple[tuple[int, int, int], ...]:
         """(C, H, W) after each block for an image of `resolution`."""
         image = shape = (_NOMINAL_IN_CHANS, self.resolution, self.resolution)
-        shapes = []
+        shapes, weights = [], 0
         for index, block in enumerate(self.blocks):
             try:
+                weights += block_weights(block, shape[0])
+                if weights > MAX_WEIGHTS:
+                    raise SpecError(f"{weights:,} weights up to here; at most {MAX_WEIGHTS:,} in a network")
                 shape = output_shape(block, shape, image, self.padding == "same")
             except SpecError as error:
                 raise SpecError(f"blocks[{index}]: {error}") from None

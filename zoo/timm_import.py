@@ -26,7 +26,6 @@ _declare_missing_operators()
 
 import timm  # noqa: E402
 import torchvision  # noqa: E402
-from timm.data.readers.reader_image_folder import find_images_and_targets  # noqa: E402
 from timm.models._features import FeatureInfo  # noqa: E402
 from timm.models._registry import register_model  # noqa: E402
 from timm.optim._optim_factory import create_optimizer_v2  # noqa: E402
@@ -35,7 +34,6 @@ from torchvision.transforms.v2 import functional as image_functional  # noqa: E4
 __all__ = [
     "FeatureInfo",
     "create_optimizer_v2",
-    "find_images_and_targets",
     "image_functional",
     "register_model",
     "timm",

@@ -43,6 +43,7 @@ def compress_command(
     Example: edgezoo compress mobilenetv3_small_050 --data digits --out compressed --compare all
     """
     from edgezoo.progress import RecipeBar, stage
+    from edgezoo.settings import locked
     from model_compression import compress
     from model_compression.export.formats import fastest, shipped_formats
     from model_compression.quantization.lint import describe as told
@@ -55,7 +56,7 @@ def compress_command(
     splits = load_data(data, resolution=image_size)
     config = TrainConfig(epochs=epochs, seed=seed)
     console = Console(stderr=True, quiet=as_json)
-    with stage(console, f"compress {network}", epochs) as advance:
+    with locked(out), stage(console, f"compress {network}", epochs) as advance:
         bar = RecipeBar(advance)
         artifact = compress(
             spec, splits, recipe=recipe, runtime=runtime, threads=threads, folder=out, config=config, teacher=teacher,

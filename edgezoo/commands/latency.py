@@ -108,9 +108,10 @@ def predict_command(
 def read_spec(path: str) -> "ArchSpec":
     """Return the spec in a JSON file; raises EdgezooError where it cannot be read."""
     import zoo
+    from zoo.files import read_small
 
     try:
-        return zoo.ArchSpec.from_json(Path(path).read_bytes())
+        return zoo.ArchSpec.from_json(read_small(Path(path)))
     except OSError as error:
         raise EdgezooError(f"cannot read {path}: {error.strerror}") from None
 

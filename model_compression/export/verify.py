@@ -13,6 +13,7 @@ from model_compression.export.onnx import evaluate_session
 from zoo.data import load_data
 from zoo.data.splits import Splits
 from zoo.errors import first_line
+from zoo.files import read_small
 
 _ACCURACY_POINTS = 0.005  # other versions of a runtime round otherwise
 _PACE = 0.05
@@ -37,7 +38,7 @@ def read_card(path: Path) -> ModelCard:
     """Return the card beside the model file `path`; raises ArtifactError."""
     card = path.with_suffix(".json")
     try:
-        return ModelCard.model_validate_json(card.read_bytes())
+        return ModelCard.model_validate_json(read_small(card))
     except OSError as error:
         raise ArtifactError(f"cannot read the card {card}: {error.strerror}") from None
     except ValidationError as error:

@@ -85,7 +85,7 @@ class Recipe:
             if path.stat().st_size > _MOST_BYTES:
                 raise RecipeError(f"{path} is larger than {_MOST_BYTES // 1000} kB: no recipe")
             text = path.read_text()
-            content = json.loads(text) if path.suffix == ".json" else yaml.safe_load(text)
+            content = json.loads(text) if path.suffix == ".json" else _plain_yaml(text)
         except OSError as error:
             raise RecipeError(f"cannot read recipe {path}: {error.strerror}") from None
         except (ValueError, RecursionError, yaml.YAMLError) as error:
@@ -107,6 +107,14 @@ class Recipe:
 
     def __str__(self) -> str:
         return self.name or "+".join(step.step for step in self.steps)
+
+
+def _plain_yaml(text: str) -> Any:
+    """Return what YAML says; raises YAMLError for an alias, with which a short text can stand for a billion values."""
+    for token in yaml.scan(text, yaml.SafeLoader):
+        if isinstance(token, yaml.AliasToken):
+            raise yaml.YAMLError(f"a recipe has no aliases (*{token.value})")
+    return yaml.safe_load(text)
 
 
 def _step(content: Any, number: int) -> Step:

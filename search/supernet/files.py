@@ -43,6 +43,8 @@ def load_supernet(path: str | Path, space: SearchSpace | None = None) -> Superne
         classes, chans, seed = (int(metadata[name]) for name in ("num_classes", "in_chans", "seed"))
     except (KeyError, ValueError):
         raise SupernetError(f"{path} holds no supernet; search.supernet.train_supernet makes one") from None
+    if not 0 <= seed < 2**63:
+        raise SupernetError(f"{path} was made with seed {seed}, which is none")
     space = space or load_space(metadata.get("space", ""))
     _check_space(path, metadata, space)
     supernet = Supernet(space, classes, chans, seed)

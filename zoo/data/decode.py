@@ -9,6 +9,8 @@ from PIL import Image
 from zoo.data.splits import MAX_BYTES, ImageSet
 from zoo.errors import DataError
 
+_MOST_TIMES_AS_LONG = 50
+
 
 def decode_images(paths: Sequence[Path], labels: Sequence[int], resolution: int) -> ImageSet:
     """Return the images as RGB of `resolution` pixels: short side resized, middle cropped (torchvision v2).
@@ -27,6 +29,9 @@ def decode_images(paths: Sequence[Path], labels: Sequence[int], resolution: int)
     for index, path in enumerate(paths):
         try:
             with Image.open(path) as opened:
+                shorter, longer = sorted(opened.size)
+                if longer > _MOST_TIMES_AS_LONG * shorter:  # resized by its short side it would fill the memory
+                    raise ValueError(f"{longer} x {shorter} pixels are too long and narrow")
                 if opened.mode.startswith(("I", "F")):  # convert() would clip them to white
                     raise ValueError(f"pixels of mode {opened.mode}, more than 8 bits a channel")
                 picture = opened.convert("RGB")

@@ -1,5 +1,6 @@
-"""Folders of images, one folder a class, read through timm's and torchvision's data utilities."""
+"""Folders of images, one folder a class."""
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -7,9 +8,10 @@ import torch
 
 from zoo.data import SOURCES
 from zoo.data.decode import decode_images
-from zoo.data.splits import ImageSet, Splits, stratified
+from zoo.data.splits import ImageSet, Splits, expanded, stratified
 from zoo.errors import DataError
 
+_SUFFIXES = (".jpg", ".jpeg", ".png")
 _TRAIN, _VAL, _TEST = ("train", "training"), ("val", "valid", "validation"), ("test",)
 
 
@@ -22,7 +24,7 @@ def folder(argument: str, *, resolution: int, seed: int) -> Splits:
     """
     if not argument:
         raise DataError("folder needs a path: folder:PATH")
-    root = Path(argument).expanduser()
+    root = expanded(argument)
     if not root.is_dir():
         raise DataError(f"{root} is not a folder")
     parts = {kind: _child(root, names) for kind, names in (("train", _TRAIN), ("val", _VAL), ("test", _TEST))}
@@ -57,19 +59,27 @@ def _classes(root: Path) -> list[str]:
 
 
 def _read(root: Path, classes: list[str], resolution: int) -> ImageSet:
-    from zoo.timm_import import find_images_and_targets
-
     unknown = sorted({p.name for p in root.iterdir() if p.is_dir() and not p.name.startswith(".")} - set(classes))
     if unknown:
         raise DataError(f"{root} has the class folder {unknown[0]!r}, which the training images lack")
-    class_to_idx = {name: index for index, name in enumerate(classes)}
-    samples, _ = find_images_and_targets(str(root), class_to_idx=class_to_idx)
-    # timm takes the innermost folder for the class: cat/dog/1.png is no dog
-    samples = [(path, target) for path, target in samples if Path(path).parent.parent == root]
+    samples = [(path, target) for target, name in enumerate(classes) for path in _images(root / name)]
+    samples.sort(key=lambda sample: _natural(str(sample[0])))
     if not samples:
         raise DataError(f"{root} holds no images (jpg, jpeg, png)")
     counts = torch.bincount(torch.tensor([target for _, target in samples]), minlength=len(classes))
     empty = [name for name, count in zip(classes, counts.tolist(), strict=True) if count == 0]
     if empty:
         raise DataError(f"{root} holds no images of class {empty[0]!r}")
-    return decode_images([Path(path) for path, _ in samples], [target for _, target in samples], resolution)
+    return decode_images([path for path, _ in samples], [target for _, target in samples], resolution)
+
+
+def _images(folder: Path) -> list[Path]:
+    """Return the image files in `folder` itself: cat/dog/1.png is neither a cat nor a dog."""
+    if not folder.is_dir():
+        return []
+    return [path for path in folder.iterdir() if path.suffix.lower() in _SUFFIXES and not path.is_dir()]
+
+
+def _natural(text: str) -> list[int | str]:
+    """Return a key by which 10.png comes after 9.png."""
+    return [int(part) if part.isdecimal() else part for part in re.split(r"(\d+)", text.lower())]

@@ -1,6 +1,7 @@
 """Images in memory, in three disjoint parts."""
 
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -66,6 +67,16 @@ class Splits:
         sample = self.train.images[::step].float() / 255
         mean, std = sample.mean((0, 2, 3)), sample.std((0, 2, 3)).clamp(min=1e-3)
         return tuple(round(v, 4) for v in mean.tolist()), tuple(round(v, 4) for v in std.tolist())
+
+
+def expanded(path: str) -> Path:
+    """Return a path that a user gave, its `~` replaced; raises DataError where there is no such home or path."""
+    try:
+        found = Path(path).expanduser()
+        found.exists()  # refuses what no system takes for a name
+    except (RuntimeError, ValueError, OSError) as error:
+        raise DataError(f"no path {path[:200]!r}: {getattr(error, 'strerror', None) or error}") from None
+    return found
 
 
 def stratified(data: ImageSet, share: float, seed: int) -> tuple[ImageSet, ImageSet]:

@@ -1,7 +1,6 @@
 """Data sets of torchvision that the user already has on disk; nothing is downloaded."""
 
 import inspect
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -9,7 +8,7 @@ import torch
 from PIL import Image
 
 from zoo.data import SOURCES
-from zoo.data.splits import MAX_BYTES, ImageSet, Splits, stratified
+from zoo.data.splits import MAX_BYTES, ImageSet, Splits, expanded, stratified
 from zoo.errors import DataError, first_line, unknown_name
 
 _DEFAULT_ROOT = "~/.cache/torchvision"
@@ -24,7 +23,7 @@ def torchvision_data(argument: str, *, resolution: int, seed: int) -> Splits:
     factories = {key: value for key, value in vars(torchvision.datasets).items() if _is_classification(value)}
     if name not in factories:
         raise unknown_name("torchvision data set", name, factories, "(torchvision:NAME[@ROOT])")
-    folder = str(Path(root or _DEFAULT_ROOT).expanduser())
+    folder = str(expanded(root or _DEFAULT_ROOT))
     train, test = (_open(factories[name], folder, is_train) for is_train in (True, False))
     classes = tuple(str(c) for c in getattr(train, "classes", ())) or tuple(str(c) for c in range(_classes(train)))
     everything = _read(train, resolution)
@@ -44,7 +43,7 @@ def _open(factory: Any, root: str, is_train: bool) -> Any:
     part: dict[str, Any] = {"train": is_train} if "train" in names else {"split": "train" if is_train else "test"}
     try:
         return factory(root, **part)
-    except (RuntimeError, FileNotFoundError, ValueError, TypeError) as error:
+    except Exception as error:  # each data set has errors of its own
         raise DataError(
             f"torchvision:{factory.__name__} is not in {root}: {first_line(error)}; give its place after @"
         ) from None
