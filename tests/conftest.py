@@ -1,6 +1,10 @@
 """Fixtures that several packages share."""
 
+from collections.abc import Callable
+
+import optuna
 import pytest
+from optuna.trial import FrozenTrial
 
 from latency_tables import LatencyTable, build_table
 from search import SPACES, Space, Stage
@@ -31,3 +35,17 @@ def small_table(small_space: Space) -> LatencyTable:
 def tiny() -> Space:
     """The shipped space for small images."""
     return SPACES.get("tiny")
+
+
+@pytest.fixture
+def scored_once() -> Callable[[optuna.Study, int], list[FrozenTrial]]:
+    """A function that asserts that a study has so many scored networks, none twice, and returns their trials."""
+
+    def check(study: optuna.Study, count: int) -> list[FrozenTrial]:
+        scored = [t for t in study.get_trials(deepcopy=False) if "spec" in t.user_attrs]
+        assert len(scored) == count
+        assert len({t.user_attrs["digest"] for t in scored}) == count
+        assert all("accuracy" in t.user_attrs for t in scored)
+        return scored
+
+    return check

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from zoo.factory import create_model, get_spec
     from zoo.network import Network, deploy
     from zoo.spec import ArchSpec, BlockSpec, HeadSpec
-    from zoo.weights import WeightsError, load_model, save_model
+    from zoo.weights import WeightsError, load_model, pull_model, push_model, save_model
 
 # found when first asked for: PyTorch takes a second to import, and the command line does not always need it
 _HOMES = {
@@ -37,6 +37,8 @@ _HOMES = {
     "HeadSpec": "spec",
     "WeightsError": "weights",
     "load_model": "weights",
+    "pull_model": "weights",
+    "push_model": "weights",
     "save_model": "weights",
 }
 
@@ -61,6 +63,8 @@ __all__ = [
     "list_models",
     "load_model",
     "model_info",
+    "pull_model",
+    "push_model",
     "save_model",
 ]
 
