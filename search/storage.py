@@ -1,5 +1,6 @@
 """Where an Optuna study lives."""
 
+import re
 import time
 from pathlib import Path
 
@@ -43,8 +44,15 @@ def open_storage(storage: str | Path) -> BaseStorage:
         if kind == "sqlite":
             Path(rest.removeprefix("/")).parent.mkdir(parents=True, exist_ok=True)
         return optuna.storages.get_storage(_database(url))
+    except ModuleNotFoundError as error:
+        hint = "; pip install 'edgezoo[postgresql]'" if kind.startswith("postgresql") else ""
+        raise SearchError(f"cannot open the storage {_without_password(url)}: {error}{hint}") from None
     except (SQLAlchemyError, OSError, ValueError, ImportError, RuntimeError, TimeoutError) as error:
-        raise SearchError(f"cannot open the storage {url}: {first_line(error)}") from None
+        raise SearchError(f"cannot open the storage {_without_password(url)}: {first_line(error)}") from None
+
+
+def _without_password(url: str) -> str:
+    return re.sub(r"(://[^/@]*?):[^/]*@", r"\1:***@", url)
 
 
 def _database(url: str) -> RDBStorage:

@@ -1,6 +1,10 @@
 """Fixtures that several packages share."""
 
-from collections.abc import Callable
+import importlib.util
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
 
 import optuna
 import pytest
@@ -49,3 +53,18 @@ def scored_once() -> Callable[[optuna.Study, int], list[FrozenTrial]]:
         return scored
 
     return check
+
+
+@pytest.fixture
+def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    """A stand-in for the Hugging Face Hub that this process talks to, with a cache and a token of its own."""
+    constants = pytest.importorskip("huggingface_hub.constants", reason="pip install 'edgezoo[hub]'")
+    monkeypatch.setenv("HF_TOKEN", "hf_of_this_test")
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "cache"))
+    spec = importlib.util.spec_from_file_location("hub_server", Path(__file__).with_name("hub_server.py"))
+    module = importlib.util.module_from_spec(spec)
+    sys.modules["hub_server"] = module  # its dataclasses look there for what their annotations name
+    spec.loader.exec_module(module)
+    with module.HubServer() as server:
+        monkeypatch.setenv("HF_ENDPOINT", server.url)
+        yield server

@@ -5,16 +5,20 @@ Needs the extra `hub`. Who may write is told by `hf auth login` or HF_TOKEN, ano
 
 import contextlib
 import json
+import os
 import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from zoo.counting import complexity
 from zoo.errors import first_line
 from zoo.network import Network
 from zoo.weights.errors import WeightsError
 from zoo.weights.files import load_model, save_model
+
+if TYPE_CHECKING:
+    from huggingface_hub import HfApi
 
 WEIGHTS_FILE, CARD_FILE = "model.safetensors", "README.md"
 
@@ -79,36 +83,34 @@ def _cell(text: str) -> str:
 
 def upload(repo_id: str, files: Mapping[str, bytes], *, private: bool = False) -> str:
     """Put `files` into a repository in one commit, and make it where it is missing; returns its address."""
-    hub = _hub()
-    with _one_line(hub, repo_id):
-        repo_id = hub.create_repo(repo_id, private=private, exist_ok=True).repo_id
-        operations = [hub.CommitOperationAdd(name, content) for name, content in files.items()]
-        message = f"{next(iter(files))} by edgezoo"
-        hub.create_commit(repo_id, operations, commit_message=message)
-        return f"{hub.constants.ENDPOINT}/{repo_id}"
+    with _hub(repo_id) as api:
+        from huggingface_hub import CommitOperationAdd
+
+        repo_id = api.create_repo(repo_id, private=private, exist_ok=True).repo_id
+        operations = [CommitOperationAdd(name, content) for name, content in files.items()]
+        api.create_commit(repo_id, operations, commit_message=f"{next(iter(files))} by edgezoo")
+        return f"{api.endpoint}/{repo_id}"
 
 
 def download(repo_id: str, name: str, *, revision: str | None = None) -> Path:
     """Return the path of a repository's file in the Hub's cache on this machine."""
-    hub = _hub()
-    with _one_line(hub, repo_id, name, revision):
-        return Path(hub.hf_hub_download(repo_id, name, revision=revision))
-
-
-def _hub() -> Any:
-    try:
-        import huggingface_hub
-    except ModuleNotFoundError:
-        raise WeightsError("the Hugging Face Hub needs: pip install 'edgezoo[hub]'") from None
-    return huggingface_hub
+    with _hub(repo_id, name, revision) as api:
+        return Path(api.hf_hub_download(repo_id, name, revision=revision))
 
 
 @contextlib.contextmanager
-def _one_line(hub: Any, repo_id: str, name: str = "", revision: str | None = None) -> Iterator[None]:
-    errors = hub.errors
-    where = f"{repo_id}@{revision}" if revision else repo_id
+def _hub(repo_id: str, name: str = "", revision: str | None = None) -> "Iterator[HfApi]":
+    """Yield what talks to the Hub, its warnings silenced; whatever fails is a WeightsError in one line."""
     try:
-        yield
+        from huggingface_hub import HfApi, errors
+        from huggingface_hub.utils import logging
+    except ModuleNotFoundError:
+        raise WeightsError("the Hugging Face Hub needs: pip install 'edgezoo[hub]'") from None
+    api, where = HfApi(endpoint=os.environ.get("HF_ENDPOINT")), f"{repo_id}@{revision}" if revision else repo_id
+    verbosity = logging.get_verbosity()
+    logging.set_verbosity_error()  # each retry is a warning
+    try:
+        yield api
     except errors.RevisionNotFoundError:
         raise WeightsError(f"the Hub's {repo_id} has no revision {revision!r}") from None
     except errors.RepositoryNotFoundError:
@@ -123,8 +125,10 @@ def _one_line(hub: Any, repo_id: str, name: str = "", revision: str | None = Non
         raise WeightsError(f"the Hub refused {where}: {error.server_message or f'status {status}'}{hint}") from None
     except errors.HFValidationError as error:
         raise WeightsError(f"{repo_id!r} is no name of a repository: {first_line(error)}") from None
-    except (errors.HTTPError, OSError) as error:  # the HTTP library's own, under whichever name the Hub's has it
-        raise WeightsError(f"cannot reach the Hub at {hub.constants.ENDPOINT} for {where}: {_cause(error)}") from None
+    except (errors.HTTPError, OSError) as error:  # the HTTP library's own, which is another one from time to time
+        raise WeightsError(f"cannot reach the Hub at {api.endpoint} for {where}: {_cause(error)}") from None
+    finally:
+        logging.set_verbosity(verbosity)
 
 
 def _cause(error: BaseException) -> str:
