@@ -11,8 +11,11 @@ import pytest
 from optuna.trial import FrozenTrial
 
 from latency_tables import LatencyTable, build_table
+from model_compression import compress
 from search import SPACES, Space, Stage
+from zoo import ArchSpec, BlockSpec
 from zoo.data import Splits, load_data
+from zoo.training import TrainConfig
 
 
 @pytest.fixture(scope="session")
@@ -39,6 +42,15 @@ def small_table(small_space: Space) -> LatencyTable:
 def tiny() -> Space:
     """The shipped space for small images."""
     return SPACES.get("tiny")
+
+
+@pytest.fixture(scope="session")
+def shipped(digits, tmp_path_factory) -> Path:
+    """The folder of an artifact: a network of one block, quantized and measured; leave it as it is."""
+    folder = tmp_path_factory.mktemp("shipped")
+    spec = ArchSpec(resolution=16, blocks=(BlockSpec(kind="conv", out_chans=16, stride=2),))
+    compress(spec, digits, recipe="train+int8", folder=folder, config=TrainConfig(epochs=1))
+    return folder
 
 
 @pytest.fixture

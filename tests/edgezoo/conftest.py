@@ -6,15 +6,11 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from html.parser import HTMLParser
-from pathlib import Path
 from typing import NamedTuple
 
 import pytest
 
 from edgezoo.cli import main
-from model_compression import compress
-from zoo import ArchSpec, BlockSpec
-from zoo.training import TrainConfig
 
 _VOID = {"meta", "link", "br", "hr", "img", "input"}
 
@@ -74,15 +70,6 @@ def read_page():
         return page
 
     return read
-
-
-@pytest.fixture(scope="session")
-def shipped(digits, tmp_path_factory) -> Path:
-    """The folder of an artifact: a network of one block, quantized and measured; leave it as it is."""
-    folder = tmp_path_factory.mktemp("shipped")
-    spec = ArchSpec(resolution=16, blocks=(BlockSpec(kind="conv", out_chans=16, stride=2),))
-    compress(spec, digits, recipe="train+int8", folder=folder, config=TrainConfig(epochs=1))
-    return folder
 
 
 class Answer(NamedTuple):
