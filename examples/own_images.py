@@ -14,9 +14,8 @@ PIXELS = 32
 data = load_data(sys.argv[1] if len(sys.argv) > 1 else "digits", resolution=PIXELS)
 spec = zoo.get_spec("mobilenetv1_025").at_resolution(PIXELS)
 network = spec.build(num_classes=data.num_classes, in_chans=data.in_chans)
-train(
-    network, data, TrainConfig(epochs=5), resolution=PIXELS, on_epoch=lambda e: print(f"epoch {e.number}: {e.loss:.3f}")
-)
+for epoch in train(network, data, TrainConfig(epochs=5), resolution=PIXELS):
+    print(f"epoch {epoch.number}: loss {epoch.loss:.3f}")
 
 reached = accuracy(network, data.test, data, PIXELS)
 zoo.save_model(network, "own.safetensors", {"data": data.name, "accuracy": f"{reached:.3f}"})
