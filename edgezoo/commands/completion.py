@@ -3,7 +3,7 @@
 import ast
 import csv
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +11,6 @@ import typer
 
 _ROOT = Path(__file__).parents[2]
 _REGISTERED = re.compile(r'^@?[A-Z]+\.register\("([^"]+)"\)', re.MULTILINE)
-
-Complete = Callable[[str], list[str]]
 
 
 def registered(package: str) -> list[str]:
