@@ -44,10 +44,10 @@ def open_storage(storage: str | Path) -> BaseStorage:
         if kind == "sqlite":
             Path(rest.removeprefix("/")).parent.mkdir(parents=True, exist_ok=True)
         return optuna.storages.get_storage(_database(url))
-    except ModuleNotFoundError as error:
+    except ImportError as error:
         hint = "; pip install 'edgezoo[postgresql]'" if kind.startswith("postgresql") else ""
-        raise SearchError(f"cannot open the storage {_without_password(url)}: {error}{hint}") from None
-    except (SQLAlchemyError, OSError, ValueError, ImportError, RuntimeError, TimeoutError) as error:
+        raise SearchError(f"cannot open the storage {_without_password(url)}: {first_line(error)}{hint}") from None
+    except (SQLAlchemyError, OSError, ValueError, RuntimeError, TimeoutError) as error:
         raise SearchError(f"cannot open the storage {_without_password(url)}: {first_line(error)}") from None
 
 
