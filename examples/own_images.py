@@ -15,7 +15,7 @@ PIXELS = 16
 data = load_data(sys.argv[1] if len(sys.argv) > 1 else "digits", resolution=PIXELS)
 spec = for_small_images(zoo.get_spec("mobilenetv1_025"), PIXELS)  # .at_resolution(PIXELS) for photographs
 network = spec.build(num_classes=data.num_classes, in_chans=data.in_chans)
-for epoch in train(network, data, TrainConfig(epochs=5), resolution=PIXELS):
+for epoch in train(network, data, TrainConfig(epochs=12), resolution=PIXELS):
     print(f"epoch {epoch.number}: loss {epoch.loss:.3f}")
 
 reached = accuracy(network, data.test, data, PIXELS)

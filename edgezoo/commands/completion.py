@@ -49,7 +49,7 @@ def dtypes(context: typer.Context, incomplete: str) -> list[str]:
     """Return the number formats of the runtime on the command line, of all where there is none that is known."""
     from latency_tables.runtimes import RUNTIMES
 
-    runtime = context.params.get("runtime")
+    runtime = str(context.params.get("runtime"))
     chosen = [runtime] if runtime in RUNTIMES else RUNTIMES.names()
     return _beginning(sorted({dtype for name in chosen for dtype in RUNTIMES.get(name).dtypes}), incomplete)
 

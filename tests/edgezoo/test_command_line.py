@@ -125,7 +125,6 @@ def test_version_and_doctor_agree(edgezoo):
     told = edgezoo("doctor").stdout
     for name, runtime in found["runtimes"].items():
         assert f"runtime {name} " in told and (runtime["version"] or runtime["install"]) in told
-    assert all(sentence in told for sentence in found["advice"] if "load" not in sentence)
 
 
 def test_a_reader_that_goes_away_is_no_traceback():

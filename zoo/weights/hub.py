@@ -125,7 +125,8 @@ def _hub(repo_id: str, name: str = "", revision: str | None = None) -> "Iterator
         raise WeightsError(f"the Hub refused {where}: {error.server_message or f'status {status}'}{hint}") from None
     except errors.HFValidationError as error:
         raise WeightsError(f"{repo_id!r} is no name of a repository: {first_line(error)}") from None
-    except (errors.HTTPError, OSError) as error:  # the HTTP library's own, which is another one from time to time
+    # the HTTP library's own, which is another one from time to time
+    except (errors.HTTPError, OSError) as error:  # pyright: ignore[reportPrivateImportUsage]
         raise WeightsError(f"cannot reach the Hub at {api.endpoint} for {where}: {_cause(error)}") from None
     finally:
         logging.set_verbosity(verbosity)
