@@ -2,19 +2,41 @@
 
 import re
 import sys
-from typing import NoReturn
+from typing import Annotated, NoReturn
 
 import typer
 from rich.console import Console
 
-from edgezoo.commands import compress, doctor, latency_table, models, run, search, sensitivity, verify
-from zoo import EdgezooError
+from edgezoo.commands import compress, doctor, hub, latency_table, models, run, search, sensitivity, verify
+from zoo.errors import EdgezooError
 
-app = typer.Typer(
-    help="Small image classifiers, searched for, distilled, quantized and measured on your device.",
-    no_args_is_help=True,
-    pretty_exceptions_enable=False,
-)
+app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+
+        print(f"edgezoo {version('edgezoo')}")
+        raise typer.Exit
+
+
+@app.callback()
+def edgezoo(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and stop.")
+    ] = False,
+) -> None:
+    """Small image classifiers, searched for, distilled, quantized and measured on your device.
+
+    Every command tells more with --help, and prints JSON for machines with --json.
+
+    It exits with 0, with 1 and one line of error, or with 2 where it was called wrongly.
+
+    Example: edgezoo run --data digits --budget-ms 0.3 --out runs/digits
+    """
+
+
 app.command("run")(run.run_command)
 app.add_typer(models.app, name="models")
 app.add_typer(latency_table.app, name="latency")
@@ -22,6 +44,8 @@ app.add_typer(search.app, name="search")
 app.command("compress")(compress.compress_command)
 app.command("sensitivity")(sensitivity.sensitivity_command)
 app.command("verify")(verify.verify_command)
+app.command("push")(hub.push_command)
+app.command("pull")(hub.pull_command)
 app.command("doctor")(doctor.doctor_command)
 
 

@@ -8,8 +8,8 @@ import io
 from pathlib import Path
 
 import zoo
+from zoo.catalog import count
 from zoo.files import write_atomic
-from zoo.model_info import count
 
 _PATH = Path(zoo.__file__).parent / "models" / "figures.csv"
 

@@ -1,6 +1,7 @@
 """Where an Optuna study lives."""
 
 import contextlib
+import re
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -60,8 +61,15 @@ def open_storage(storage: str | Path) -> BaseStorage:
         if kind == "sqlite":
             Path(rest.removeprefix("/")).parent.mkdir(parents=True, exist_ok=True)
         return optuna.storages.get_storage(_database(url))
-    except (SQLAlchemyError, OSError, ValueError, ImportError, RuntimeError, TimeoutError) as error:
-        raise SearchError(f"cannot open the storage {url}: {first_line(getattr(error, 'orig', error))}") from None
+    except ImportError as error:
+        hint = "; pip install 'edgezoo[postgresql]'" if kind.startswith("postgresql") else ""
+        raise SearchError(f"cannot open the storage {_without_password(url)}: {first_line(error)}{hint}") from None
+    except (SQLAlchemyError, OSError, ValueError, RuntimeError, TimeoutError) as error:
+        raise SearchError(f"cannot open the storage {_without_password(url)}: {first_line(getattr(error, 'orig', error))}") from None
+
+
+def _without_password(url: str) -> str:
+    return re.sub(r"(://[^/@]*?):[^/]*@", r"\1:***@", url)
 
 
 def _database(url: str) -> RDBStorage:

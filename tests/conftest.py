@@ -1,10 +1,21 @@
 """Fixtures that several packages share."""
 
+import importlib.util
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import optuna
 import pytest
+from optuna.trial import FrozenTrial
 
 from latency_tables import LatencyTable, build_table
+from model_compression import compress
 from search import SPACES, Space, Stage
+from zoo import ArchSpec, BlockSpec
 from zoo.data import Splits, load_data
+from zoo.training import TrainConfig
 
 
 @pytest.fixture(scope="session")
@@ -31,3 +42,41 @@ def small_table(small_space: Space) -> LatencyTable:
 def tiny() -> Space:
     """The shipped space for small images."""
     return SPACES.get("tiny")
+
+
+@pytest.fixture(scope="session")
+def shipped(digits, tmp_path_factory) -> Path:
+    """The folder of an artifact: a network of one block, quantized and measured; leave it as it is."""
+    folder = tmp_path_factory.mktemp("shipped")
+    spec = ArchSpec(resolution=16, blocks=(BlockSpec(kind="conv", out_chans=16, stride=2),))
+    compress(spec, digits, recipe="train+int8", folder=folder, config=TrainConfig(epochs=1))
+    return folder
+
+
+@pytest.fixture
+def scored_once() -> Callable[[optuna.Study, int], list[FrozenTrial]]:
+    """A function that asserts that a study has so many scored networks, none twice, and returns their trials."""
+
+    def check(study: optuna.Study, count: int) -> list[FrozenTrial]:
+        scored = [t for t in study.get_trials(deepcopy=False) if "spec" in t.user_attrs]
+        assert len(scored) == count
+        assert len({t.user_attrs["digest"] for t in scored}) == count
+        assert all("accuracy" in t.user_attrs for t in scored)
+        return scored
+
+    return check
+
+
+@pytest.fixture
+def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    """A stand-in for the Hugging Face Hub that this process talks to, with a cache and a token of its own."""
+    constants = pytest.importorskip("huggingface_hub.constants", reason="pip install 'edgezoo[hub]'")
+    monkeypatch.setenv("HF_TOKEN", "hf_of_this_test")
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "cache"))
+    spec = importlib.util.spec_from_file_location("hub_server", Path(__file__).with_name("hub_server.py"))
+    module = importlib.util.module_from_spec(spec)
+    sys.modules["hub_server"] = module  # its dataclasses look there for what their annotations name
+    spec.loader.exec_module(module)
+    with module.HubServer() as server:
+        monkeypatch.setenv("HF_ENDPOINT", server.url)
+        yield server

@@ -7,13 +7,40 @@
 True
 """
 
-from zoo.complexity import Complexity, complexity
+import importlib
+from typing import TYPE_CHECKING, Any
+
 from zoo.errors import DataError, EdgezooError, SpecError, TrainingDivergedError, UnknownNameError
-from zoo.factory import create_model, get_spec
-from zoo.model_info import ModelInfo, list_blocks, list_models, model_info
-from zoo.network import Network, deploy
-from zoo.spec import ArchSpec, BlockSpec, HeadSpec
-from zoo.weights import WeightsError, load_model, save_model
+
+if TYPE_CHECKING:
+    from zoo.catalog import ModelInfo, list_blocks, list_models, model_info
+    from zoo.counting import Complexity, complexity
+    from zoo.factory import create_model, get_spec
+    from zoo.network import Network, deploy
+    from zoo.spec import ArchSpec, BlockSpec, HeadSpec
+    from zoo.weights import WeightsError, load_model, pull_model, push_model, save_model
+
+# found when first asked for: PyTorch takes a second to import, and the command line does not always need it
+_HOMES = {
+    "Complexity": "counting",
+    "complexity": "counting",
+    "create_model": "factory",
+    "get_spec": "factory",
+    "ModelInfo": "catalog",
+    "list_blocks": "catalog",
+    "list_models": "catalog",
+    "model_info": "catalog",
+    "Network": "network",
+    "deploy": "network",
+    "ArchSpec": "spec",
+    "BlockSpec": "spec",
+    "HeadSpec": "spec",
+    "WeightsError": "weights",
+    "load_model": "weights",
+    "pull_model": "weights",
+    "push_model": "weights",
+    "save_model": "weights",
+}
 
 __all__ = [
     "ArchSpec",
@@ -36,5 +63,15 @@ __all__ = [
     "list_models",
     "load_model",
     "model_info",
+    "pull_model",
+    "push_model",
     "save_model",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'zoo' has no attribute {name!r}")
+    value = getattr(importlib.import_module(f"zoo.{_HOMES[name]}"), name)
+    globals()[name] = value
+    return value

@@ -8,9 +8,9 @@ from typing import Any, Literal
 import torch
 from torch import nn
 
+from zoo.catalog import TIMM_PREFIX
 from zoo.errors import EdgezooError, SpecError, first_line, unknown_name
 from zoo.features import FeatureNetwork, feature_points
-from zoo.model_info import TIMM_PREFIX
 from zoo.models import MODELS, BaselineEntry, ModelEntry
 from zoo.network import build_network
 from zoo.spec import ArchSpec

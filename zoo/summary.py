@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import torch
 
 from zoo.block_spec import BlockSpec
-from zoo.complexity import macs_by_module
+from zoo.counting import macs_by_module
 from zoo.network import Network
 from zoo.spec import ArchSpec
 

@@ -11,8 +11,8 @@ from typing import Any
 
 from torch import nn
 
+from zoo.catalog import list_models, model_info
 from zoo.factory import create_model
-from zoo.model_info import list_models, model_info
 from zoo.timm_import import register_model
 
 PREFIX = "edgezoo_"

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 
+from edgezoo.commands import completion
 from edgezoo.commands.latency import read_spec
 from edgezoo.commands.output import AsJson, print_json, print_table
 
@@ -18,13 +19,26 @@ if TYPE_CHECKING:
 
 
 def compress_command(
-    network: Annotated[str, typer.Argument(help="A zoo name, SPEC.json, or the folder of a run.")],
-    data: Annotated[str, typer.Option(help="digits, folder:PATH or torchvision:NAME, with @ROOT for its place.")],
+    network: Annotated[
+        str, typer.Argument(help="A zoo name, SPEC.json, or the folder of a run.", autocompletion=completion.networks)
+    ],
+    data: Annotated[
+        str,
+        typer.Option(
+            help="digits, folder:PATH or torchvision:NAME, with @ROOT for its place.", autocompletion=completion.data
+        ),
+    ],
     out: Annotated[Path, typer.Option(help="Folder for the model file and its card.")],
     recipe: Annotated[
-        str, typer.Option(help="fast, balanced, smallest, steps joined by +, or a .json or .yaml file.")
+        str,
+        typer.Option(
+            help="fast, balanced, smallest, steps joined by +, or a .json or .yaml file.",
+            autocompletion=completion.recipes,
+        ),
     ] = "distil+int8",
-    runtime: Annotated[str, typer.Option(help="What executes the network.")] = "onnxruntime",
+    runtime: Annotated[
+        str, typer.Option(help="What executes the network.", autocompletion=completion.runtimes)
+    ] = "onnxruntime",
     threads: Annotated[int, typer.Option(help="Threads of the runtime for one image.", min=1)] = 1,
     image_size: Annotated[int, typer.Option(help="Pixels at which images are read.", min=8, max=512)] = 32,
     epochs: Annotated[int, typer.Option(help="Epochs; the teacher takes half.", min=1)] = 30,

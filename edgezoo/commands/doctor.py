@@ -1,29 +1,36 @@
 """edgezoo doctor: what this machine can run."""
 
-import os
-
-from edgezoo.commands.output import AsJson, print_json, print_table
+from edgezoo.commands.output import AsJson, print_facts, print_json
 
 
 def doctor_command(as_json: AsJson = False) -> None:
-    """Tell what this machine can run, and the command that installs the rest."""
-    import latency_tables
-    from latency_tables.machine import has_vnni
+    """Tell what this machine can run, what disturbs measurements on it, and the commands that install the rest.
 
-    device = latency_tables.this_device("torch", "fp32", 1)
-    load = os.getloadavg()[0]
-    facts = {
-        "processor": device.cpu,
-        "cores": str(device.cores),
-        "memory": f"{device.memory_gb} GiB",
-        "int8 dot products": "yes" if has_vnni() else "no (VNNI or dotprod missing): int8 may not be faster than fp32",
-        "clock governor": device.governor,
-        "load": f"{load:.2f}" + ("  busy: measurements will be disturbed" if load > 0.5 * device.cores else ""),
-    }
-    for name in latency_tables.RUNTIMES:
-        runtime = latency_tables.RUNTIMES.get(name)
-        facts[f"runtime {name}"] = runtime.version() or f"missing: {runtime.install}"
+    Example: edgezoo doctor
+    """
+    from edgezoo.doctor import examine
+
+    found = examine()
     if as_json:
-        print_json(facts)
+        print_json(found)
         return
-    print_table(("", ""), list(facts.items()))
+    machine = found["machine"]
+    rows = [
+        ("processor", machine["cpu"]),
+        ("instructions", " ".join(machine["instructions"]) or "unknown"),
+        ("int8 dot products", "yes" if machine["int8_dot_products"] else "no"),
+        ("cores", str(machine["cores"])),
+        ("memory", f"{machine['memory_gb']} GiB"),
+        ("system", machine["system"]),
+        ("clock governor", machine["governor"]),
+        ("load", f"{machine['load']:.2f}"),
+    ]
+    rows += [(name, known or "missing") for name, known in found["versions"].items()]
+    rows += [(f"runtime {n}", one["version"] or f"missing: {one['install']}") for n, one in found["runtimes"].items()]
+    rows += [
+        (f"extra {name}", f"missing: {one['install']}" if one["install"] else "ready")
+        for name, one in found["extras"].items()
+    ]
+    print_facts(rows)
+    for sentence in found["advice"]:
+        print(sentence)

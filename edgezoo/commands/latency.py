@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 
+from edgezoo.commands import completion
 from edgezoo.commands.output import AsJson, print_json, print_table
 from zoo.errors import EdgezooError
 
@@ -16,18 +17,28 @@ if TYPE_CHECKING:
 
 app = typer.Typer(help="Latencies of networks on a device: measured, or predicted by a table.", no_args_is_help=True)
 
-Runtime = Annotated[str, typer.Option(help="What executes the network; edgezoo latency runtimes lists them.")]
-Dtype = Annotated[str, typer.Option(help="Number format: fp32, int8, ...")]
+Runtime = Annotated[
+    str,
+    typer.Option(
+        help="What executes the network; edgezoo latency runtimes lists them.", autocompletion=completion.runtimes
+    ),
+]
+Dtype = Annotated[str, typer.Option(help="Number format: fp32, int8, ...", autocompletion=completion.dtypes)]
 Threads = Annotated[int, typer.Option(help="Threads for one image.", min=1)]
 Device = Annotated[str, typer.Option(help="Where: local, or ssh://USER@HOST:PORT/PATH/OF/PYTHON; HOST is enough.")]
 Batch = Annotated[int, typer.Option(help="Images at a time.", min=1)]
 _ImageSize = Annotated[int | None, typer.Option(help="Pixels; the network's own by default.", min=1)]
-TablePath = Annotated[Path, typer.Argument(help="A table.")]
+TablePath = Annotated[
+    Path, typer.Argument(help="A table: its file, or the name of one that ships.", autocompletion=completion.tables)
+]
 
 
 @app.command("runtimes")
 def runtimes_command(device: Device = "local", as_json: AsJson = False) -> None:
-    """List the runtimes on a device, which are ready, and how to install the others."""
+    """List the runtimes on a device, which are ready, and how to install the others.
+
+    Example: edgezoo latency runtimes --device ssh://user@host
+    """
     from latency_tables.worker_process import list_runtimes
 
     found = list_runtimes(device)
@@ -40,7 +51,13 @@ def runtimes_command(device: Device = "local", as_json: AsJson = False) -> None:
 
 @app.command("measure")
 def measure_command(
-    net: Annotated[str, typer.Argument(help="Name of a network, path of a spec (.json) or of a model file (.onnx).")],
+    net: Annotated[
+        str,
+        typer.Argument(
+            help="Name of a network, path of a spec (.json) or of a model file (.onnx).",
+            autocompletion=completion.networks,
+        ),
+    ],
     runtime: Runtime = "onnxruntime",
     dtype: Dtype = "fp32",
     threads: Threads = 1,
@@ -50,7 +67,12 @@ def measure_command(
     seconds: Annotated[float, typer.Option(help="Most time for the samples.", min=0.1)] = 5.0,
     as_json: AsJson = False,
 ) -> None:
-    """Measure one network. Example: edgezoo latency measure mobilenetv2_100 --dtype int8"""
+    """Measure one network: median, p10, p90, the interval of the median, and what makes it doubtful.
+
+    Example: edgezoo latency measure mobilenetv2_100 --dtype int8
+
+    Example: edgezoo latency measure model.onnx --runtime openvino --device ssh://user@host
+    """
     import latency_tables
     from latency_tables.runtimes import model_suffixes
 
@@ -81,12 +103,18 @@ def measure_command(
 @app.command("predict")
 def predict_command(
     table: TablePath,
-    net: Annotated[str, typer.Argument(help="Name of a zoo network, or path of a spec (.json).")],
+    net: Annotated[
+        str,
+        typer.Argument(help="Name of a zoo network, or path of a spec (.json).", autocompletion=completion.networks),
+    ],
     image_size: _ImageSize = None,
     batch: Batch = 1,
     as_json: AsJson = False,
 ) -> None:
-    """Predict the latency of a network from a table; nothing is measured."""
+    """Predict the latency of a network from a table; nothing is measured.
+
+    Example: edgezoo latency predict onnxruntime-fp32 mobilenetv1_025 --image-size 32
+    """
     import latency_tables
     import zoo
 

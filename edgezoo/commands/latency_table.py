@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 
+from edgezoo.commands import completion
 from edgezoo.commands.latency import Batch, Device, Dtype, Runtime, TablePath, Threads, app, device_line
 from edgezoo.commands.output import AsJson, print_json, print_table
 from zoo.errors import EdgezooError
@@ -20,7 +21,9 @@ _MOST_KERNELS = 15
 @app.command("build")
 def build_command(
     out: Annotated[Path, typer.Option(help="File of the table; a stopped build goes on from FILE.progress.")],
-    space: Annotated[str, typer.Option(help="Space that networks are drawn from.")] = "tiny",
+    space: Annotated[
+        str, typer.Option(help="Space that networks are drawn from.", autocompletion=completion.spaces)
+    ] = "tiny",
     also: Annotated[
         list[str], typer.Option(help="Zoo networks measured beside those, NAME or PATTERN, then @PIXELS.")
     ] = [],  # noqa: B006
@@ -34,7 +37,10 @@ def build_command(
     device: Device = "local",
     as_json: AsJson = False,
 ) -> None:
-    """Measure a latency table. Example: edgezoo latency build --dtype int8 --out host-int8.json"""
+    """Measure a latency table of a device, in minutes; stopped, the same command goes on.
+
+    Example: edgezoo latency build --dtype int8 --out host-int8.json
+    """
     import latency_tables
     import search
     from edgezoo.progress import stage
@@ -64,7 +70,10 @@ def build_command(
 
 @app.command("show")
 def show_command(table: TablePath, as_json: AsJson = False) -> None:
-    """Show a table's device, how well it predicts, and its dearest kernels."""
+    """Show a table's device, how well it predicts, and its dearest kernels.
+
+    Example: edgezoo latency show onnxruntime-int8
+    """
     import latency_tables
 
     loaded = latency_tables.load_table(table)
@@ -80,11 +89,17 @@ def show_command(table: TablePath, as_json: AsJson = False) -> None:
 
 @app.command("diff")
 def diff_command(
-    first: Annotated[Path, typer.Argument(help="A table.")],
-    second: Annotated[Path, typer.Argument(help="Another: of another device, or of another day.")],
+    first: TablePath,
+    second: Annotated[
+        Path,
+        typer.Argument(help="Another: of another device, or of another day.", autocompletion=completion.tables),
+    ],
     as_json: AsJson = False,
 ) -> None:
-    """Compare two tables: by the networks both measured, and by what each predicts for all of them."""
+    """Compare two tables: by the networks both measured, and by what each predicts for all of them.
+
+    Example: edgezoo latency diff onnxruntime-fp32 onnxruntime-int8
+    """
     import latency_tables
     from latency_tables.diff import diff_tables
 
@@ -108,11 +123,14 @@ def diff_command(
 
 @app.command("merge")
 def merge_command(
-    tables: Annotated[list[Path], typer.Argument(help="Tables of one device.")],
+    tables: Annotated[list[Path], typer.Argument(help="Tables of one device.", autocompletion=completion.tables)],
     out: Annotated[Path, typer.Option(help="File of the joint table.")],
     as_json: AsJson = False,
 ) -> None:
-    """Join tables of the same device. Example: edgezoo latency merge a.json b.json --out both.json"""
+    """Join tables of the same device.
+
+    Example: edgezoo latency merge a.json b.json --out both.json
+    """
     import latency_tables
     from latency_tables.merge import merge_tables
 
@@ -127,7 +145,10 @@ def export_command(
     out: Annotated[Path, typer.Option(help="FILE.csv or FILE.parquet.")],
     networks: Annotated[bool, typer.Option(help="The measured networks instead of the kernels.")] = False,
 ) -> None:
-    """Write a table's kernels, or its networks, as CSV or Parquet."""
+    """Write a table's kernels, or its networks, as CSV or Parquet.
+
+    Example: edgezoo latency export onnxruntime-int8 --out kernels.csv
+    """
     import latency_tables
     from latency_tables.formats import export_table
 

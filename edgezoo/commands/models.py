@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from edgezoo.commands import completion
 from edgezoo.commands.output import AsJson, print_json, print_table
 
 if TYPE_CHECKING:
@@ -16,9 +17,13 @@ app = typer.Typer(help="Networks of the zoo by name.", no_args_is_help=True)
 
 @app.command("list")
 def list_command(
-    pattern: Annotated[str, typer.Argument(help="Wildcards as in timm; timm/... lists timm's.")] = "*",
+    pattern: Annotated[
+        str, typer.Argument(help="Wildcards as in timm; timm/... lists timm's.", autocompletion=completion.networks)
+    ] = "*",
     family: Annotated[str | None, typer.Option(help="Only families that match, wildcards too.")] = None,
-    block: Annotated[str | None, typer.Option(help="Only networks with this kind of block.")] = None,
+    block: Annotated[
+        str | None, typer.Option(help="Only networks with this kind of block.", autocompletion=completion.blocks)
+    ] = None,
     max_params_m: Annotated[float | None, typer.Option(help="At most so many million parameters.")] = None,
     max_macs_m: Annotated[float | None, typer.Option(help="At most so many million multiply-adds.")] = None,
     as_json: AsJson = False,
@@ -52,7 +57,10 @@ def list_command(
 
 
 @app.command("show")
-def show_command(name: Annotated[str, typer.Argument(help="Name of a network.")], as_json: AsJson = False) -> None:
+def show_command(
+    name: Annotated[str, typer.Argument(help="Name of a network.", autocompletion=completion.networks)],
+    as_json: AsJson = False,
+) -> None:
     """Show a network stage by stage and block by block: shapes, parameters, multiply-adds.
 
     Example: edgezoo models show ghostnet_100

@@ -4,27 +4,51 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from pydantic import ValidationError
 from rich.console import Console
 
+from edgezoo.commands import completion
 from edgezoo.commands.output import AsJson, print_json
 from zoo.errors import EdgezooError
 
 
 def run_command(
-    data: Annotated[str, typer.Option(help="digits, folder:PATH or torchvision:NAME, with @ROOT for its place.")],
+    data: Annotated[
+        str,
+        typer.Option(
+            help="digits, folder:PATH or torchvision:NAME, with @ROOT for its place.", autocompletion=completion.data
+        ),
+    ],
     budget_ms: Annotated[float, typer.Option(help="Most milliseconds for one image.", min=0.0)],
     out: Annotated[Path, typer.Option(help="Run folder; the same command goes on from what it holds.")],
-    runtime: Annotated[str, typer.Option(help="What executes the network.")] = "onnxruntime",
-    dtype: Annotated[str, typer.Option(help="Number format of the shipped network.")] = "int8",
+    runtime: Annotated[
+        str,
+        typer.Option(
+            help="What executes the network; see edgezoo latency runtimes.", autocompletion=completion.runtimes
+        ),
+    ] = "onnxruntime",
+    dtype: Annotated[
+        str, typer.Option(help="Number format of the shipped network.", autocompletion=completion.dtypes)
+    ] = "int8",
     threads: Annotated[int, typer.Option(help="Threads of the runtime for one image.", min=1)] = 1,
-    space: Annotated[str, typer.Option(help="Search space; see edgezoo search spaces.")] = "tiny",
+    space: Annotated[
+        str, typer.Option(help="Search space; see edgezoo search spaces.", autocompletion=completion.spaces)
+    ] = "tiny",
     image_size: Annotated[int, typer.Option(help="Pixels at which images are read.", min=8, max=512)] = 32,
     trials: Annotated[int, typer.Option(help="Candidates to train.", min=1)] = 24,
     epochs: Annotated[int, typer.Option(help="Epochs for each candidate.", min=1)] = 5,
     final_epochs: Annotated[int, typer.Option(help="Epochs for the winner; the teacher takes half.", min=1)] = 30,
-    teacher: Annotated[str, typer.Option(help="Network to distil from, of the zoo or timm/NAME.")] = "timm/resnet10t",
-    recipe: Annotated[str, typer.Option(help="What is done to the winner; see edgezoo compress. [distil+DTYPE]")] = "",
+    teacher: Annotated[
+        str,
+        typer.Option(help="Network to distil from, of the zoo or timm/NAME.", autocompletion=completion.networks),
+    ] = "timm/resnet10t",
+    recipe: Annotated[
+        str,
+        typer.Option(
+            help="What is done to the winner; see edgezoo compress.",
+            show_default="distil+DTYPE",
+            autocompletion=completion.recipes,
+        ),
+    ] = "",
     table_networks: Annotated[int, typer.Option(help="Networks measured for the latency table.", min=12)] = 60,
     table_seconds: Annotated[float, typer.Option(help="Most seconds for each of them.", min=0.01)] = 1.0,
     sensitivity_seconds: Annotated[
@@ -36,8 +60,14 @@ def run_command(
 ) -> None:
     """Find, distil, quantize and measure a network for your images within a millisecond budget.
 
+    Stopped at any moment, the same command goes on from where it was.
+
     Example: edgezoo run --data digits --budget-ms 0.3 --out runs/digits
+
+    Example: edgezoo run --data folder:photos --runtime openvino --budget-ms 2 --image-size 96 --out runs/photos
     """
+    from pydantic import ValidationError
+
     from edgezoo.run import run, summary
     from edgezoo.settings import RunSettings
     from latency_tables.machine import available_cores

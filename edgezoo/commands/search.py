@@ -4,9 +4,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from pydantic import ValidationError
 from rich.console import Console
 
+from edgezoo.commands import completion
 from edgezoo.commands.output import AsJson, print_json, print_table
 from zoo.errors import EdgezooError
 
@@ -22,7 +22,10 @@ _RayAddress = Annotated[str | None, typer.Option(help="Ray cluster that scores: 
 
 @app.command("spaces")
 def spaces_command(as_json: AsJson = False) -> None:
-    """List the search spaces with their sizes."""
+    """List the search spaces with their sizes.
+
+    Example: edgezoo search spaces
+    """
     import search
 
     spaces = [search.SPACES.get(name) for name in search.SPACES]
@@ -44,30 +47,58 @@ def spaces_command(as_json: AsJson = False) -> None:
 
 @app.command("start")
 def start_command(
-    data: Annotated[str, typer.Option(help="digits, folder:PATH or torchvision:NAME, with @ROOT for its place.")],
+    data: Annotated[
+        str,
+        typer.Option(
+            help="digits, folder:PATH or torchvision:NAME, with @ROOT for its place.", autocompletion=completion.data
+        ),
+    ],
     budget_ms: Annotated[
         list[str], typer.Option(help="Most milliseconds for one image; NAME=MS for each of several tables.")
     ],
     out: Annotated[Path, typer.Option(help="Folder of the search.")],
     table: Annotated[
-        list[str], typer.Option(help="Latency table: a file or a shipped name; NAME=TABLE for each of several devices.")
+        list[str],
+        typer.Option(
+            help="Latency table: a file or a shipped name; NAME=TABLE for each of several devices.",
+            autocompletion=completion.tables,
+        ),
     ] = ["onnxruntime-int8"],  # noqa: B006
-    space: Annotated[str, typer.Option(help="A space of edgezoo search spaces, or FILE.json.")] = "tiny",
+    space: Annotated[
+        str, typer.Option(help="A space of edgezoo search spaces, or FILE.json.", autocompletion=completion.spaces)
+    ] = "tiny",
     image_size: Annotated[int, typer.Option(help="Pixels at which images are read.", min=8, max=512)] = 32,
     trials: Annotated[int, typer.Option(help="Candidates to score.", min=1)] = 100,
     epochs: Annotated[int, typer.Option(help="Epochs for each candidate.", min=1)] = 5,
-    sampler: Annotated[str, typer.Option(help="front (ours), tpe, nsga2, nsga3, gp, evolution or random.")] = "front",
-    pruner: Annotated[str, typer.Option(help="Early stopping: none, asha, hyperband or median.")] = "none",
-    score: Annotated[str, typer.Option(help="How accuracy is found: training or supernet.")] = "training",
+    sampler: Annotated[
+        str,
+        typer.Option(
+            help="front (ours), tpe, nsga2, nsga3, gp, evolution or random.", autocompletion=completion.samplers
+        ),
+    ] = "front",
+    pruner: Annotated[
+        str,
+        typer.Option(help="Early stopping: none, asha, hyperband or median.", autocompletion=completion.pruners),
+    ] = "none",
+    score: Annotated[
+        str, typer.Option(help="How accuracy is found: training or supernet.", autocompletion=completion.scores)
+    ] = "training",
     training_free: Annotated[
-        list[str], typer.Option(help="Training-free score that the sampler front guesses with: nwot, synflow, ...")
+        list[str],
+        typer.Option(
+            help="Training-free score that the sampler front guesses with: nwot, synflow, ...",
+            autocompletion=completion.training_free,
+        ),
     ] = [],  # noqa: B006
     supernet_epochs: Annotated[int, typer.Option(help="Epochs of the supernet that scores.", min=1)] = 30,
     objective: Annotated[
         list[str], typer.Option(help="Cost to minimise beside maximising accuracy; the latencies by default.")
     ] = [],  # noqa: B006
     limit: Annotated[list[str], typer.Option(help="params_m=, macs_m=, peak_memory_mb= or size_mb=MOST.")] = [],  # noqa: B006
-    start_from: Annotated[list[str], typer.Option(help="Zoo network of the space to score first.")] = [],  # noqa: B006
+    start_from: Annotated[
+        list[str],
+        typer.Option(help="Zoo network of the space to score first.", autocompletion=completion.networks),
+    ] = [],  # noqa: B006
     max_seconds: Annotated[float | None, typer.Option(help="For one scoring; one that takes longer failed.")] = None,
     storage: Annotated[str | None, typer.Option(help="Optuna URL instead of a database in the folder.")] = None,
     seed: Annotated[int, typer.Option(help="Seed of everything random.", min=0)] = 0,
@@ -75,7 +106,16 @@ def start_command(
     ray_address: _RayAddress = None,
     as_json: AsJson = False,
 ) -> None:
-    """Start a search. Example: edgezoo search start --data digits --budget-ms 0.3 --out runs/mine"""
+    """Start a search for accurate networks within a budget; stopped, the same command goes on.
+
+    Several processes and machines work on one search: each is given the same --storage.
+
+    Example: edgezoo search start --data digits --budget-ms 0.3 --trials 40 --out runs/mine
+
+    Example: edgezoo search start --data folder:photos --table phone=phone.json --budget-ms phone=4 --out runs/phone
+    """
+    from pydantic import ValidationError
+
     from edgezoo.search_folder import SearchSettings, save_search
     from latency_tables import load_table
     from search.objectives import make_goal
@@ -109,13 +149,19 @@ def start_command(
 def resume_command(
     folder: _Folder, workers: _Workers = 0, ray_address: _RayAddress = None, as_json: AsJson = False
 ) -> None:
-    """Go on with a search, or help with one that another process runs. Example: edgezoo search resume runs/mine"""
+    """Go on with a search, or help with one that another process runs.
+
+    Example: edgezoo search resume runs/mine --workers 2
+    """
     _go_on(folder, workers, ray_address, as_json)
 
 
 @app.command("status")
 def status_command(folder: _Folder, as_json: AsJson = False) -> None:
-    """Tell how far a search is."""
+    """Tell how far a search is, from anywhere and at any time.
+
+    Example: edgezoo search status runs/mine
+    """
     from edgezoo.search_folder import status_of
 
     status = status_of(folder)
@@ -137,9 +183,16 @@ def status_command(folder: _Folder, as_json: AsJson = False) -> None:
 @app.command("report")
 def report_command(
     folder: _Folder,
-    baseline: Annotated[list[str], typer.Option(help="Zoo network drawn beside, at its predicted latency.")] = [],  # noqa: B006
+    baseline: Annotated[
+        list[str],
+        typer.Option(help="Zoo network drawn beside, at its predicted latency.", autocompletion=completion.networks),
+    ] = [],  # noqa: B006
+    as_json: AsJson = False,
 ) -> None:
-    """Write FOLDER/report.html: the front, what mattered, the best network with its latency a stage."""
+    """Write FOLDER/report.html: the front, what mattered, the best network with its latency a stage.
+
+    Example: edgezoo search report runs/mine --baseline mobilenetv1_025
+    """
     from edgezoo.report import write_search_report
     from edgezoo.report.search_figures import BaselinePoint
     from edgezoo.search_folder import load_goal, load_settings, result_of, study_of
@@ -158,7 +211,7 @@ def report_command(
         study=study_of(folder),
         baselines=drawn,
     )
-    print(path)
+    print_json({"report": str(path)}) if as_json else print(path)
 
 
 @app.command("export")
@@ -166,7 +219,10 @@ def export_command(
     folder: _Folder,
     out: Annotated[Path, typer.Option(help="FILE.csv, FILE.json or FILE.parquet.")],
 ) -> None:
-    """Write the candidates of a search with all their choices."""
+    """Write the candidates of a search with all their choices.
+
+    Example: edgezoo search export runs/mine --out candidates.csv
+    """
     from edgezoo.report.export import candidates_frame, frame_bytes
     from edgezoo.search_folder import result_of, study_of
     from zoo.files import write_atomic

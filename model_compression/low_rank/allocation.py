@@ -13,7 +13,7 @@ from model_compression.low_rank.decomposition import DECOMPOSITIONS, Layer, Rank
 from model_compression.low_rank.factorize import Factors
 from model_compression.low_rank.layers import complexity_of, decomposable, get_layers, input_shapes, relative_error
 from model_compression.methods import method
-from zoo.complexity import complexity
+from zoo.counting import complexity
 
 # (a layer or the small ones in its place, shape of its input without the batch) -> milliseconds
 LayerCost = Callable[[nn.Module, tuple[int, ...]], float]

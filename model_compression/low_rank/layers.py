@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from model_compression.errors import FactorizationError
 from model_compression.low_rank.decomposition import DECOMPOSITIONS, Decomposition, Layer, Ranks, kernel_of, weight_of
 from model_compression.low_rank.fitting import squared_error
-from zoo.complexity import Complexity, complexity
+from zoo.counting import Complexity, complexity
 from zoo.errors import unknown_name
 
 

@@ -18,7 +18,7 @@ from model_compression.pruning.channels import (
     prune_channels,
     remaining_groups,
 )
-from zoo.complexity import macs_by_module
+from zoo.counting import macs_by_module
 
 _ROWS = 8192  # equations of a least-squares problem
 

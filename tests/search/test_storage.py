@@ -66,6 +66,18 @@ def test_what_cannot_be_opened_is_one_line(place):
     assert "\n" not in str(caught.value)
 
 
+def test_a_password_is_not_told():
+    with pytest.raises(SearchError, match=r"nosuchdb://me:\*\*\*@host:1/db") as caught:
+        open_storage("nosuchdb://me:secret@host:1/db")
+    assert "secret" not in str(caught.value)
+
+
+def test_a_missing_driver_is_named(monkeypatch):
+    monkeypatch.setitem(sys.modules, "psycopg", None)
+    with pytest.raises(SearchError, match=r"pip install 'edgezoo\[postgresql\]'"):
+        open_storage("postgresql+psycopg://me@127.0.0.1:1/db")
+
+
 def test_a_folder_without_a_search_says_so(tmp_path):
     with pytest.raises(SearchError, match="holds no search"):
         open_study(tmp_path)

@@ -18,7 +18,7 @@ from model_compression.low_rank.allocation import (
 from model_compression.low_rank.covariance import input_covariances
 from model_compression.low_rank.layers import relative_error
 from zoo import UnknownNameError
-from zoo.complexity import complexity
+from zoo.counting import complexity
 
 SHAPE = (1, 6, 8, 8)
 

@@ -12,7 +12,7 @@ from model_compression.pruning.allocation import least_important
 from model_compression.pruning.channels import channel_groups, prune_channels
 from model_compression.pruning.importance import IMPORTANCES
 from model_compression.pruning.latency_led import latency_led, staircase
-from zoo.complexity import complexity
+from zoo.counting import complexity
 
 from .conftest import SHAPE, Pooled, conv, make_digit_network, staircase_ms
 

@@ -9,7 +9,7 @@ from model_compression.errors import PruningError
 from model_compression.pruning.channels import channel_groups
 from model_compression.pruning.importance import IMPORTANCES
 from model_compression.pruning.swarm import automatic_channel_pruning, channel_clusters, minimize
-from zoo.complexity import complexity
+from zoo.counting import complexity
 
 from .conftest import SHAPE
 

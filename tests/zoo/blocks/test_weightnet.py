@@ -4,7 +4,7 @@ import torch.nn.functional as F
 
 from zoo import BlockSpec, SpecError
 from zoo.blocks.weightnet import WeightNetConv
-from zoo.complexity import complexity
+from zoo.counting import complexity
 from zoo.initialization import initialize
 
 KIND = "weightnet_shuffle_v2"

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 import zoo
 from latency_tables.onnx_files import export_onnx
 from latency_tables.runtimes.onnxruntime import OnnxRuntime
-from zoo.model_info import model_info
+from zoo.catalog import model_info
 from zoo.models import MODELS, ModelEntry
 
 CLASSES = 7

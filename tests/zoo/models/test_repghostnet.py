@@ -2,7 +2,7 @@ import pytest
 import torch
 
 import zoo
-from zoo.complexity import complexity
+from zoo.counting import complexity
 from zoo.network import Network
 from zoo.timm_import import timm
 

@@ -5,7 +5,7 @@ from torch import Tensor, nn
 
 import zoo
 from zoo import complexity
-from zoo.complexity import Complexity
+from zoo.counting import Complexity
 
 COUNTED = ("conv", "linear", "matmul", "addmm", "bmm")  # fvcore also counts batch norm and pooling
 

@@ -1,7 +1,7 @@
 import pytest
 
 import zoo
-from zoo.model_info import count, recorded_figures
+from zoo.catalog import count, recorded_figures
 from zoo.timm_import import timm
 
 

@@ -10,7 +10,7 @@ from importlib import resources
 import torch
 
 from zoo.blocks import BLOCKS
-from zoo.complexity import complexity
+from zoo.counting import complexity
 from zoo.errors import EdgezooError
 from zoo.models import MODELS, BaselineEntry
 from zoo.network import Network
