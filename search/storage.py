@@ -65,7 +65,9 @@ def open_storage(storage: str | Path) -> BaseStorage:
         hint = "; pip install 'edgezoo[postgresql]'" if kind.startswith("postgresql") else ""
         raise SearchError(f"cannot open the storage {_without_password(url)}: {first_line(error)}{hint}") from None
     except (SQLAlchemyError, OSError, ValueError, RuntimeError, TimeoutError) as error:
-        raise SearchError(f"cannot open the storage {_without_password(url)}: {first_line(getattr(error, 'orig', error))}") from None
+        raise SearchError(
+            f"cannot open the storage {_without_password(url)}: {first_line(getattr(error, 'orig', error))}"
+        ) from None
 
 
 def _without_password(url: str) -> str:
