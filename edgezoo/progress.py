@@ -30,8 +30,8 @@ def stage(console: Console, title: str, total: int) -> Iterator[Advance]:
 
         def advance(done: int, note: str = "", total: int | None = None) -> None:
             shown = progress.tasks[0]
-            if total not in (None, shown.total) or done < shown.completed:
-                progress.reset(task, total=total or shown.total, completed=done, note=note)
+            if total not in (None, shown.total):
+                progress.reset(task, total=total, completed=done, note=note)
             else:
                 progress.update(task, completed=done, note=note)
 

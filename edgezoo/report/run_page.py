@@ -39,7 +39,9 @@ def write_report(result: RunResult, path: Path) -> None:
             _comparison(result),
         ),
         section("How it was compressed", paragraph(f"Recipe: {card.recipe}."), steps_list(card)),
-        architecture_section("Its architecture", card.spec, result.table),
+        architecture_section(
+            "Its architecture before compression" if card.changes else "Its architecture", card.spec, result.table
+        ),
         *([sensitivity_section(result.sensitivity)] if result.sensitivity else []),
         section(
             "Is the latency table right?",

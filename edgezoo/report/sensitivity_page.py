@@ -80,7 +80,7 @@ def _cell(effect: Effect | None) -> str:
     if effect.others:
         told += f", together with {', '.join(effect.others)}"
     saved = "" if effect.ms_saved is None else f"<span>{_signed(effect.ms_saved, 4)} ms</span>"
-    points = _signed(round(100 * effect.accuracy_drop, 1), 1)
+    points = _signed(round(100 * effect.accuracy_drop, 1) + 0.0, 1)  # of -0.0 it makes 0.0
     return f'<td class="heat-{heat}" title="{escape(told)}"><b>{points}</b>{saved}</td>'
 
 

@@ -12,7 +12,7 @@ import pytest
 
 from edgezoo.cli import main
 
-_VOID = {"meta", "link", "br", "hr", "img", "input"}
+_VOID = {"meta", "link", "br", "wbr", "hr", "img", "input"}
 
 
 @dataclass

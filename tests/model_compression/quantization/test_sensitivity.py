@@ -1,3 +1,4 @@
+import copy
 import math
 
 import numpy as np
@@ -10,7 +11,7 @@ from scipy.special import log_softmax
 import zoo
 from latency_tables.onnx_files import export_onnx
 from model_compression.errors import QuantizationError
-from model_compression.quantization.placement import place
+from model_compression.quantization.placement import place, set_weight_bits
 from model_compression.quantization.sensitivity import measure_gains, sensitivities
 
 _SHAPE = (1, 3, 32, 32)
@@ -84,6 +85,22 @@ def test_batches_make_no_difference(placed):
     whole, parts = sensitivities(network, images), sensitivities(network, images, batch_size=4)
     for one, other in zip(whole, parts, strict=True):
         assert one.divergence == pytest.approx(other.divergence, rel=1e-3, abs=1e-7)
+
+
+def test_weights_and_activations_alone_know_nothing_of_each_other(placed):
+    network, _, _, images = placed
+
+    def damage(work, part):
+        return torch.tensor([s.divergence for s in sensitivities(work, images, part=part)])
+
+    few_bits, wide = copy.deepcopy(network), copy.deepcopy(network)
+    set_weight_bits(few_bits, 2)
+    for quantizer in wide.activation_quantizers().values():
+        quantizer.scale.data.mul_(8)
+    assert torch.equal(damage(few_bits, "activations"), damage(network, "activations"))
+    assert damage(few_bits, "weights").sum() > 10 * damage(network, "weights").sum()
+    assert torch.equal(damage(wide, "weights"), damage(network, "weights"))
+    assert damage(wide, "activations").sum() > 2 * damage(network, "activations").sum()
 
 
 def test_gains_are_of_every_layer(placed):
