@@ -5,6 +5,7 @@ trials, at most a window of them being open. So what is proposed depends on the 
 anywhere and started again proposes the same trials as one that never stopped, however many workers score them.
 """
 
+import time
 from collections.abc import Callable
 
 import optuna
@@ -18,6 +19,7 @@ from search.result import is_scored
 from search.spaces import SearchSpace
 from zoo import SpecError
 
+_DECISION_SECONDS = 0.05
 _MAX_REJECTIONS = 300  # in a row, before the space is taken to hold nothing new
 
 
@@ -120,5 +122,20 @@ class Proposer:
         return False
 
     def _twin(self, digest: str, number: int) -> FrozenTrial | None:
-        same = (t for t in self._trials() if t.user_attrs.get("digest") == digest and is_scored(t))
-        return next((t for t in same if t.number != number), None)
+        """Return another trial with this network that is scored; of two processes that propose it at once, one yields.
+
+        The later trial yields to an earlier one that is not decided yet, the earlier waits for the later's decision.
+        """
+        while True:
+            same = [t for t in self._trials() if t.user_attrs.get("digest") == digest and t.number != number]
+            undecided = [t for t in same if self._is_proposed(t)]
+            for trial in same:
+                if is_scored(trial) or (trial in undecided and trial.number < number):
+                    return trial
+            if not undecided:
+                return None
+            time.sleep(_DECISION_SECONDS)
+
+    def _is_proposed(self, trial: FrozenTrial) -> bool:
+        """Return whether a living process is about to decide whether a trial is scored."""
+        return trial.state == TrialState.RUNNING and not is_scored(trial) and not self._ownership.is_lost(trial)

@@ -15,6 +15,9 @@ from search.scores.training_free import PROXIES
 from zoo import list_blocks, list_models
 from zoo.data import SOURCES
 
+# other tests register steps of their own
+_STEPS = [name for name in STEPS if STEPS.get(name).__module__.startswith("model_compression.")]
+
 
 @pytest.mark.parametrize(
     ("package", "registry"),
@@ -24,7 +27,7 @@ from zoo.data import SOURCES
         ("search/samplers", SAMPLERS),
         ("search/scores", SCORES),
         ("search/scores/training_free", PROXIES),
-        ("model_compression/recipe/steps", STEPS),
+        ("model_compression/recipe/steps", _STEPS),
         ("zoo/data", SOURCES),
         ("zoo/blocks", list_blocks()),
     ],

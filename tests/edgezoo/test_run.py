@@ -22,7 +22,7 @@ _SMALL = {
     "image_size": 24,
     "trials": 4,
     "epochs": 1,
-    "final_epochs": 2,
+    "final_epochs": 5,
     "table_networks": 12,
     "table_seconds": 0.1,
     "teacher": "mobilenetv1_025",

@@ -117,6 +117,6 @@ def test_the_table_knows_its_device_and_space(small_table):
 
 
 def test_progress_that_cannot_be_written_is_one_line(small_space):
-    with pytest.raises(TableError, match="cannot keep the progress") as caught:
+    with pytest.raises(zoo.EdgezooError, match="cannot write /proc/progress") as caught:
         build_table(small_space, progress_file="/proc/progress", **_QUICK)
     assert "\n" not in str(caught.value)

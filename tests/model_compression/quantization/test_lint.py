@@ -93,7 +93,9 @@ def test_other_runtimes_tell_by_their_kernels_names():
 @pytest.mark.skipif(RUNTIMES.get("openvino").version() is None, reason="openvino is not installed")
 def test_openvino_tells_what_it_runs_in_float(placed, tmp_path):
     files = placed("mobilenetv2_035")
-    assert not float_layers(export_learned(files.qdq_path, tmp_path / "int8.xml"), runtime="openvino")
+    left = float_layers(export_learned(files.qdq_path, tmp_path / "int8.xml"), runtime="openvino")
+    # with VNNI the last layer adds its bias to float scores
+    assert {(finding.name, finding.operator) for finding in left} <= {("head", "Subgraph")}
     found = float_layers(files.float_path, runtime="openvino")
     assert {"Convolution", "FullyConnected"} <= {finding.operator for finding in found}
     assert all(finding.ms > 0 for finding in found)
