@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from search.early_stopping import EarlyStopping
+from search.errors import SearchError
 from search.scores import Score, ScoreTask, score
 from zoo.data import Splits
 from zoo.errors import first_line
@@ -20,6 +21,8 @@ class RayWorkers:
 
     Args:
         stopping: arguments of `EarlyStopping`, which all the workers ask.
+
+    Raises SearchError in one line where the cluster cannot be joined.
     """
 
     def __init__(
@@ -40,7 +43,13 @@ class RayWorkers:
             # "local": another's cluster on this machine would be joined otherwise
             own = {"address": "local", "num_cpus": workers, "include_dashboard": False}
             where = {"address": address} if address else own
-            ray.init(log_to_driver=False, logging_level=logging.ERROR, **where)
+            try:
+                ray.init(log_to_driver=False, logging_level=logging.ERROR, **where)
+            except (ConnectionError, RuntimeError, ValueError, ray.exceptions.RayError) as error:
+                raise SearchError(
+                    f"cannot join the Ray cluster at {address or 'local'}: {first_line(error)}; is it up, and are "
+                    "RAY_AUTH_MODE and Ray's token the same here and there?"
+                ) from None
         self._data = ray.put(data)
         # where all go on there is nobody to ask
         self._stopping = ray.remote(num_cpus=0)(EarlyStopping).remote(*stopping) if stopping[0] != "none" else None

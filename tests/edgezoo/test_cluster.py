@@ -3,6 +3,7 @@
 import contextlib
 import os
 import pwd
+import secrets
 import shutil
 import signal
 import socket
@@ -97,13 +98,19 @@ def _nodes(address: str) -> int:
     return int(found.stdout or 0)
 
 
-def test_a_search_on_a_ray_cluster_survives_the_death_of_a_machine(tmp_path, scored_once):
+def test_a_search_on_a_ray_cluster_survives_the_death_of_a_machine(tmp_path, monkeypatch, scored_once):
     """A head and a machine more, the second of them killed while it trains.
 
-    On the first machine:       ray start --head --port=6379
+    Everywhere, in each shell:  export RAY_AUTH_MODE=token       (a head takes a token that it finds, the others do not)
+    On the first machine:       ray get-auth-token --generate    (~/.ray/auth_token, copied to the others)
+                                ray start --head --port=6379
     On each of the others:      ray start --address=HEAD:6379
     On any of them:             edgezoo search start --ray-address HEAD:6379 --workers 2 --data digits ... --out FOLDER
     """
+    token = tmp_path / "token"
+    token.write_text(secrets.token_hex(32))
+    monkeypatch.setenv("RAY_AUTH_MODE", "token")
+    monkeypatch.setenv("RAY_AUTH_TOKEN_PATH", str(token))
     port = _free_port()
     address, log = f"127.0.0.1:{port}", {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
     with _running(*_ray("--head", f"--port={port}", "--include-dashboard=false"), **log):

@@ -4,7 +4,7 @@ import time
 import pytest
 
 from latency_tables.machine import available_cores
-from search import run_search
+from search import SearchError, run_search
 from search.early_stopping import EarlyStopping
 from search.scores import ScoreTask
 from search.storage import open_study
@@ -65,6 +65,12 @@ def test_workers_without_an_address_leave_another_cluster_of_this_machine_alone(
             workers.close()
     finally:
         cluster.shutdown()
+
+
+def test_a_cluster_that_is_not_there_is_one_line(digits):
+    with pytest.raises(SearchError, match=r"cannot join the Ray cluster at 127\.0\.0\.1:1: .*RAY_AUTH_MODE") as caught:
+        RayWorkers(digits, 1, "127.0.0.1:1")
+    assert "\n" not in str(caught.value)
 
 
 def test_a_killed_node_loses_no_trial_and_repeats_none(small_space, small_table, digits, tmp_path, scored_once):
