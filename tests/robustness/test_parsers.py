@@ -9,7 +9,7 @@ import re
 import resource
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -173,13 +173,14 @@ class Reader:
     """How a kind of file is read and used, what it looks like whole, and what once broke it.
 
     Attributes:
+        once_broke: the smallest files that did, made of the whole one.
         few: files that the fast test tries.
     """
 
     read: Callable[[bytes, Path], Any]
     valid: Callable[[], bytes]
     mutations: Callable[[bytes], st.SearchStrategy[bytes]] = _json_mutations
-    once_broke: tuple[bytes, ...] = ()
+    once_broke: Callable[[bytes], Sequence[bytes]] = lambda whole: ()
     few: int = FEW
 
 
@@ -377,15 +378,22 @@ def _weights() -> bytes:
         return path.read_bytes()
 
 
+def _header(content: bytes) -> dict[str, Any]:
+    return json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])
+
+
+def _with_header(content: bytes, header: Any) -> bytes:
+    new, size = _dump(header), int.from_bytes(content[:8], "little")
+    return len(new).to_bytes(8, "little") + new + content[8 + size :]
+
+
 def _safetensors_mutations(content: bytes) -> st.SearchStrategy[bytes]:
     """Bytes of the file, and its header and metadata changed with the length written anew."""
-    size = int.from_bytes(content[:8], "little")
-    header = json.loads(content[8 : 8 + size])
+    header = _header(content)
     described = "spec" if "spec" in header["__metadata__"] else "space"
 
     def put(tree: Any) -> bytes:
-        new = _dump(tree)
-        return len(new).to_bytes(8, "little") + new + content[8 + size :]
+        return _with_header(content, tree)
 
     def with_metadata(name: str, text: str) -> bytes:
         return put({**header, "__metadata__": {**header["__metadata__"], name: text}})
@@ -416,9 +424,15 @@ _LISTS = "- &a0 [x, x]\n" + "".join(f"- &a{n} [{', '.join([f'*a{n - 1}'] * 9)}]\
 READERS = {
     "spec": Reader(_read_spec, lambda: _SPEC.to_json().encode()),
     "table": Reader(
-        _read_table, lambda: json.dumps({"checksum": "", "table": _small_table()}).encode(), few=40
+        _read_table, lambda: json.dumps({"checksum": "", "table": _small_table()}).encode(), few=40,
+        once_broke=lambda whole: (
+            whole.replace(b'"kernels": {', b'"kernels": {"odd": 1.0, ', 1),  # KeyError when they are listed
+            re.sub(rb'"cost": [^,]+', b'"cost": NaN', whole, count=1),
+        ),
     ),
-    "recipe.json": Reader(_read_recipe(".json"), lambda: json.dumps({"steps": _STEPS}).encode()),
+    "recipe.json": Reader(_read_recipe(".json"), lambda: json.dumps({"steps": _STEPS}).encode(),
+        once_broke=lambda whole: (whole.replace(b"netadapt", b"x" * 5000), whole.replace(b"distil", b"x" * 5000)),
+    ),
     "recipe.yaml": Reader(_read_recipe(".yaml"), lambda: yaml.safe_dump(_STEPS).encode(), damaged),
     "staged space": Reader(_read_space, lambda: SPACES.get("tiny").model_dump_json(exclude_defaults=True).encode()),
     "cells": Reader(
@@ -433,13 +447,36 @@ READERS = {
     "verified candidates": Reader(
         _read_verified,
         lambda: json.dumps([Verified(trial=1, predicted_ms=0.1, measured_ms=0.2).model_dump()] * 3).encode(),
+        once_broke=lambda whole: (b"", b"[{}]"),
     ),
-    "progress log": Reader(_read_progress, _progress, _line_mutations),
+    "progress log": Reader(
+        _read_progress, _progress, _line_mutations,
+        once_broke=lambda whole: tuple(
+            whole.splitlines(keepends=True)[0] + line
+            for line in (
+                b'{"network": "aa", "samples": []}\n',
+                b'{"network": "aa", "samples": [[NaN, 1, 0]], "finished": true}\n',
+                b"[" * 3000 + b"]" * 3000, b"\xff\n",
+            )
+        ),
+    ),
     "settings of a search": Reader(_read_search_settings, lambda: _search_settings().model_dump_json().encode()),
-    "attributes of a study": Reader(_read_study, _study),
+    "attributes of a study": Reader(
+        _read_study, _study,
+        once_broke=lambda whole: (
+            b'{"study": {}, "trial": {"spec": ""}}', whole.replace(b'"accuracy": 0.9', b'"accuracy": "x"'),
+            whole.replace(b'"seconds": 2.0', b'"seconds": []'), whole.replace(b'"digest"', b'"owner": [], "digest"'),
+        ),
+    ),
     "database of a study": Reader(_read_database, _database, damaged),
     "weights": Reader(_read_weights, _weights, _safetensors_mutations),
-    "supernet": Reader(_read_supernet, _supernet, _safetensors_mutations),
+    "supernet": Reader(
+        _read_supernet, _supernet, _safetensors_mutations,
+        once_broke=lambda whole: tuple(
+            _with_header(whole, {**_header(whole), "__metadata__": _header(whole)["__metadata__"] | {name: value}})
+            for name, value in (("num_classes", "-1"), ("num_classes", "1000000000"), ("in_chans", str(2**63)))
+        ),
+    ),
 }  # fmt: skip
 
 
@@ -449,7 +486,7 @@ def fuzz(reader: Reader, count: int, folder: Path) -> None:
     def check(mutated: bytes) -> None:
         read_or_refuse(reader.read, mutated, folder)
 
-    for broke in reader.once_broke:
+    for broke in reader.once_broke(content):
         check = example(broke)(check)
     health = [HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.large_base_example]
     limits = settings(
