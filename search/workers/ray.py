@@ -2,6 +2,7 @@
 
 import logging
 import os
+import socket
 import time
 from collections.abc import Sequence
 from typing import Any
@@ -13,6 +14,7 @@ from zoo.data import Splits
 from zoo.errors import first_line
 
 _RETRIES = 3  # of a task whose worker or node vanished
+_ANSWER_SECONDS = 10.0
 _GRACE_SECONDS = 30.0  # beyond its own limit, before a task is taken to hang
 
 
@@ -43,11 +45,12 @@ class RayWorkers:
             # "local": another's cluster on this machine would be joined otherwise
             own = {"address": "local", "num_cpus": workers, "include_dashboard": False}
             where = {"address": address} if address else own
+            _check_answers(address)
             try:
                 ray.init(log_to_driver=False, logging_level=logging.ERROR, **where)
             except (ConnectionError, RuntimeError, ValueError, ray.exceptions.RayError) as error:
                 raise SearchError(
-                    f"cannot join the Ray cluster at {address or 'local'}: {first_line(error)}; is it up, and are "
+                    f"cannot join the Ray cluster at {address or 'local'}: {first_line(error)}; are "
                     "RAY_AUTH_MODE and Ray's token the same here and there?"
                 ) from None
         self._data = ray.put(data)
@@ -86,6 +89,17 @@ class RayWorkers:
             return
         for future in self._running:
             self._ray.cancel(future, force=True)
+
+
+def _check_answers(address: str | None) -> None:
+    """Raise SearchError where nobody listens at HOST:PORT: Ray itself ends this process then, after a long wait."""
+    host, _, port = (address or "").removeprefix("ray://").rpartition(":")
+    if not host or not port.isdecimal():
+        return
+    try:
+        socket.create_connection((host, int(port)), timeout=_ANSWER_SECONDS).close()
+    except (OSError, OverflowError) as error:
+        raise SearchError(f"cannot join the Ray cluster at {address}: {first_line(error)}; is it up?") from None
 
 
 def _score_single_threaded(task: ScoreTask, data: Splits, stopping: Any) -> Score:
