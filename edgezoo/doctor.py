@@ -33,12 +33,14 @@ def examine() -> dict[str, Any]:
         runtime = RUNTIMES.get(name)
         found = runtime.version()
         runtimes[name] = {"version": found, "dtypes": runtime.dtypes, "install": None if found else runtime.install}
-    missing = {name: packages for name, packages in _extras().items() if any(not _version(one) for one in packages)}
+    extras = {}
+    for name, packages in _extras().items():
+        extras[name] = {"install": None if all(map(_version, packages)) else f"pip install 'edgezoo[{name}]'"}
     return {
         "versions": {"python": platform.python_version()} | {name: _version(name) for name in _PACKAGES},
         "machine": machine,
         "runtimes": runtimes,
-        "extras": {n: {"install": f"pip install 'edgezoo[{n}]'" if n in missing else None} for n in _extras()},
+        "extras": extras,
         "advice": _advice(machine),
     }
 

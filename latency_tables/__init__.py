@@ -5,8 +5,9 @@
 True
 """
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from zoo.lazy import lazy_attributes
 
 if TYPE_CHECKING:
     from latency_tables.build import build_table
@@ -51,10 +52,4 @@ __all__ = [
     "this_device",
 ]
 
-
-def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
-        raise AttributeError(f"module 'latency_tables' has no attribute {name!r}")
-    value = getattr(importlib.import_module(f"latency_tables.{_HOMES[name]}"), name)
-    globals()[name] = value
-    return value
+__getattr__ = lazy_attributes(__name__, _HOMES)

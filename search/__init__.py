@@ -1,7 +1,8 @@
 """Latency-aware search for networks in a declared space."""
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from zoo.lazy import lazy_attributes
 
 if TYPE_CHECKING:
     from search.errors import BudgetError, ForeignTableWarning, SearchError
@@ -38,10 +39,4 @@ __all__ = [
     "run_search",
 ]
 
-
-def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
-        raise AttributeError(f"module 'search' has no attribute {name!r}")
-    value = getattr(importlib.import_module(f"search.{_HOMES[name]}"), name)
-    globals()[name] = value
-    return value
+__getattr__ = lazy_attributes(__name__, _HOMES)

@@ -61,12 +61,11 @@ def open_storage(storage: str | Path) -> BaseStorage:
         if kind == "sqlite":
             Path(rest.removeprefix("/")).parent.mkdir(parents=True, exist_ok=True)
         return optuna.storages.get_storage(_database(url))
-    except ImportError as error:
-        hint = "; pip install 'edgezoo[postgresql]'" if kind.startswith("postgresql") else ""
-        raise SearchError(f"cannot open the storage {_without_password(url)}: {first_line(error)}{hint}") from None
-    except (SQLAlchemyError, OSError, ValueError, RuntimeError, TimeoutError) as error:
+    except (SQLAlchemyError, OSError, ValueError, ImportError, RuntimeError, TimeoutError) as error:
+        lacking = isinstance(error, ImportError) and kind.startswith("postgresql")
         raise SearchError(
             f"cannot open the storage {_without_password(url)}: {first_line(getattr(error, 'orig', error))}"
+            + ("; pip install 'edgezoo[postgresql]'" if lacking else "")
         ) from None
 
 
@@ -93,4 +92,5 @@ def open_study(storage: str | Path) -> optuna.Study:
     try:
         return optuna.load_study(study_name=STUDY_NAME, storage=open_storage(storage))
     except (KeyError, SQLAlchemyError, StorageInternalError) as error:
-        raise SearchError(f"{storage} holds no search: {first_line(getattr(error, 'orig', error))}") from None
+        where = _without_password(str(storage))
+        raise SearchError(f"{where} holds no search: {first_line(getattr(error, 'orig', error))}") from None

@@ -1,5 +1,6 @@
 """Fixtures that several packages share."""
 
+import importlib
 import importlib.util
 import sys
 from collections.abc import Callable, Iterator
@@ -51,6 +52,13 @@ def shipped(digits, tmp_path_factory) -> Path:
     spec = ArchSpec(resolution=16, blocks=(BlockSpec(kind="conv", out_chans=16, stride=2),))
     compress(spec, digits, recipe="train+int8", folder=folder, config=TrainConfig(epochs=1))
     return folder
+
+
+@pytest.fixture
+def import_script(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], Any]:
+    """A function that imports a file of scripts/ by its name."""
+    monkeypatch.syspath_prepend(Path(__file__).parents[1] / "scripts")
+    return importlib.import_module
 
 
 @pytest.fixture

@@ -7,10 +7,10 @@
 True
 """
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from zoo.errors import DataError, EdgezooError, SpecError, TrainingDivergedError, UnknownNameError
+from zoo.lazy import lazy_attributes
 
 if TYPE_CHECKING:
     from zoo.catalog import ModelInfo, list_blocks, list_models, model_info
@@ -68,10 +68,4 @@ __all__ = [
     "save_model",
 ]
 
-
-def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
-        raise AttributeError(f"module 'zoo' has no attribute {name!r}")
-    value = getattr(importlib.import_module(f"zoo.{_HOMES[name]}"), name)
-    globals()[name] = value
-    return value
+__getattr__ = lazy_attributes(__name__, _HOMES)

@@ -9,6 +9,7 @@ from rich.console import Console
 
 from edgezoo.commands import completion
 from edgezoo.commands.latency import read_spec
+from edgezoo.commands.options import Data, ImageSize, Runtime, Seed, Threads
 from edgezoo.commands.output import AsJson, print_json, print_table
 
 if TYPE_CHECKING:
@@ -22,12 +23,7 @@ def compress_command(
     network: Annotated[
         str, typer.Argument(help="A zoo name, SPEC.json, or the folder of a run.", autocompletion=completion.networks)
     ],
-    data: Annotated[
-        str,
-        typer.Option(
-            help="digits, folder:PATH or torchvision:NAME, with @ROOT for its place.", autocompletion=completion.data
-        ),
-    ],
+    data: Data,
     out: Annotated[Path, typer.Option(help="Folder for the model file and its card.")],
     recipe: Annotated[
         str,
@@ -36,18 +32,16 @@ def compress_command(
             autocompletion=completion.recipes,
         ),
     ] = "distil+int8",
-    runtime: Annotated[
-        str, typer.Option(help="What executes the network.", autocompletion=completion.runtimes)
-    ] = "onnxruntime",
-    threads: Annotated[int, typer.Option(help="Threads of the runtime for one image.", min=1)] = 1,
-    image_size: Annotated[int, typer.Option(help="Pixels at which images are read.", min=8, max=512)] = 32,
+    runtime: Runtime = "onnxruntime",
+    threads: Threads = 1,
+    image_size: ImageSize = 32,
     epochs: Annotated[int, typer.Option(help="Epochs; the teacher takes half.", min=1)] = 30,
     teacher: Annotated[str, typer.Option(help="Network to distil from, of the zoo or timm/NAME.")] = "timm/resnet10t",
     compare: Annotated[
         list[str], typer.Option(help="Also try all number formats of a runtime, or of all, and name the fastest.")
     ] = [],  # noqa: B006
     max_drop: Annotated[float, typer.Option(help="Points of accuracy that the fastest may lose.", min=0.0)] = 1.0,
-    seed: Annotated[int, typer.Option(help="Seed of everything random.", min=0)] = 0,
+    seed: Seed = 0,
     as_json: AsJson = False,
 ) -> None:
     """Train one network on your images, quantize, export and measure it.

@@ -7,17 +7,13 @@ import typer
 from rich.console import Console
 
 from edgezoo.commands import completion
+from edgezoo.commands.options import Data, ImageSize, Seed, Threads
 from edgezoo.commands.output import AsJson, print_json
 from zoo.errors import EdgezooError
 
 
 def run_command(
-    data: Annotated[
-        str,
-        typer.Option(
-            help="digits, folder:PATH or torchvision:NAME, with @ROOT for its place.", autocompletion=completion.data
-        ),
-    ],
+    data: Data,
     budget_ms: Annotated[float, typer.Option(help="Most milliseconds for one image.", min=0.0)],
     out: Annotated[Path, typer.Option(help="Run folder; the same command goes on from what it holds.")],
     runtime: Annotated[
@@ -29,11 +25,11 @@ def run_command(
     dtype: Annotated[
         str, typer.Option(help="Number format of the shipped network.", autocompletion=completion.dtypes)
     ] = "int8",
-    threads: Annotated[int, typer.Option(help="Threads of the runtime for one image.", min=1)] = 1,
+    threads: Threads = 1,
     space: Annotated[
         str, typer.Option(help="Search space; see edgezoo search spaces.", autocompletion=completion.spaces)
     ] = "tiny",
-    image_size: Annotated[int, typer.Option(help="Pixels at which images are read.", min=8, max=512)] = 32,
+    image_size: ImageSize = 32,
     trials: Annotated[int, typer.Option(help="Candidates to train.", min=1)] = 24,
     epochs: Annotated[int, typer.Option(help="Epochs for each candidate.", min=1)] = 5,
     final_epochs: Annotated[int, typer.Option(help="Epochs for the winner; the teacher takes half.", min=1)] = 30,
@@ -55,7 +51,7 @@ def run_command(
         float, typer.Option(help="Most seconds for a table of what each layer can take; 0 = none.", min=0.0)
     ] = 0.0,
     workers: Annotated[int, typer.Option(help="Processes that train candidates; 0 = one a core.", min=0)] = 0,
-    seed: Annotated[int, typer.Option(help="Seed of everything random.", min=0)] = 0,
+    seed: Seed = 0,
     as_json: AsJson = False,
 ) -> None:
     """Find, distil, quantize and measure a network for your images within a millisecond budget.

@@ -7,6 +7,7 @@ import typer
 from rich.console import Console
 
 from edgezoo.commands import completion
+from edgezoo.commands.options import Data, ImageSize, Seed
 from edgezoo.commands.output import AsJson, print_json, print_table
 from zoo.errors import EdgezooError
 
@@ -47,12 +48,7 @@ def spaces_command(as_json: AsJson = False) -> None:
 
 @app.command("start")
 def start_command(
-    data: Annotated[
-        str,
-        typer.Option(
-            help="digits, folder:PATH or torchvision:NAME, with @ROOT for its place.", autocompletion=completion.data
-        ),
-    ],
+    data: Data,
     budget_ms: Annotated[
         list[str], typer.Option(help="Most milliseconds for one image; NAME=MS for each of several tables.")
     ],
@@ -67,7 +63,7 @@ def start_command(
     space: Annotated[
         str, typer.Option(help="A space of edgezoo search spaces, or FILE.json.", autocompletion=completion.spaces)
     ] = "tiny",
-    image_size: Annotated[int, typer.Option(help="Pixels at which images are read.", min=8, max=512)] = 32,
+    image_size: ImageSize = 32,
     trials: Annotated[int, typer.Option(help="Candidates to score.", min=1)] = 100,
     epochs: Annotated[int, typer.Option(help="Epochs for each candidate.", min=1)] = 5,
     sampler: Annotated[
@@ -101,7 +97,7 @@ def start_command(
     ] = [],  # noqa: B006
     max_seconds: Annotated[float | None, typer.Option(help="For one scoring; one that takes longer failed.")] = None,
     storage: Annotated[str | None, typer.Option(help="Optuna URL instead of a database in the folder.")] = None,
-    seed: Annotated[int, typer.Option(help="Seed of everything random.", min=0)] = 0,
+    seed: Seed = 0,
     workers: _Workers = 0,
     ray_address: _RayAddress = None,
     as_json: AsJson = False,

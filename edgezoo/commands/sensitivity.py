@@ -6,7 +6,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 
+from edgezoo.commands import completion
 from edgezoo.commands.compress import read_network
+from edgezoo.commands.options import Data, ImageSize, Runtime, Seed, Threads
 from edgezoo.commands.output import AsJson, print_json, print_table
 
 if TYPE_CHECKING:
@@ -16,17 +18,25 @@ _MOST_ROWS = 10
 
 
 def sensitivity_command(
-    network: Annotated[str, typer.Argument(help="A zoo name, SPEC.json, or the folder of a run or of compress.")],
-    data: Annotated[str, typer.Option(help="digits, folder:PATH or torchvision:NAME, with @ROOT for its place.")],
+    network: Annotated[
+        str,
+        typer.Argument(
+            help="A zoo name, SPEC.json, or the folder of a run or of compress.", autocompletion=completion.networks
+        ),
+    ],
+    data: Data,
     out: Annotated[Path, typer.Option(help="Folder for sensitivity.json and sensitivity.html.")],
-    runtime: Annotated[str, typer.Option(help="What executes the network.")] = "onnxruntime",
-    dtype: Annotated[str, typer.Option(help="Number format in which channels and ranks are timed.")] = "int8",
-    threads: Annotated[int, typer.Option(help="Threads of the runtime for one image.", min=1)] = 1,
-    image_size: Annotated[int, typer.Option(help="Pixels at which images are read.", min=8, max=512)] = 32,
+    runtime: Runtime = "onnxruntime",
+    dtype: Annotated[
+        str,
+        typer.Option(help="Number format in which channels and ranks are timed.", autocompletion=completion.dtypes),
+    ] = "int8",
+    threads: Threads = 1,
+    image_size: ImageSize = 32,
     epochs: Annotated[int, typer.Option(help="Epochs, where the network is not trained yet.", min=1)] = 30,
     images: Annotated[int, typer.Option(help="Validation images that damage is told of, at most.", min=16)] = 256,
     seconds: Annotated[float, typer.Option(help="Begin nothing new after so many; another call goes on.")] = 300.0,
-    seed: Annotated[int, typer.Option(help="Seed of everything random.", min=0)] = 0,
+    seed: Seed = 0,
     as_json: AsJson = False,
 ) -> None:
     """Compress one layer at a time and tell the accuracy that is lost and the milliseconds that are saved.
@@ -74,17 +84,15 @@ def sensitivity_command(
 
 
 def _print(report: "SensitivityReport", out: Path) -> None:
+    from edgezoo.report.sensitivity_page import bargain_rows
+
     print(
         f"{report.network}: {report.accuracy:.1%} of {report.images} validation images, {report.ms:.3f} ms; "
         f"{len(report.effects)} of {report.planned} effects known"
     )
     for reason in report.left_out:
         print(f"left out: {reason}")
-    rows = [
-        (e.layer, e.action.label, f"{e.ms_saved:.4f}", f"{100 * e.accuracy_drop:.1f}", f"{e.divergence:.2g}")
-        for e in report.bargains()[:_MOST_ROWS]
-        if e.ms_saved is not None
-    ]
+    rows = bargain_rows(report, _MOST_ROWS)
     if rows:
         print_table(("layer", "what saves most", "ms saved", "points lost", "KL, nats"), rows)
     print(f"most sensitive: {', '.join(report.most_sensitive()[:3])} -> {out / 'sensitivity.html'}")

@@ -1,6 +1,8 @@
 """What was found, as one HTML file: of a run, of a search, of what a network's layers can take."""
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from zoo.lazy import lazy_attributes
 
 if TYPE_CHECKING:
     from edgezoo.report.run_page import write_report
@@ -9,17 +11,11 @@ if TYPE_CHECKING:
 
 __all__ = ["write_report", "write_search_report", "write_sensitivity_report"]
 
+# found when first asked for: pictures take a second to import
 _HOMES = {
     "write_report": "run_page",
     "write_search_report": "search_page",
     "write_sensitivity_report": "sensitivity_page",
 }
 
-
-def __getattr__(name: str) -> Any:
-    # found when first asked for: pictures take a second to import
-    if name not in _HOMES:
-        raise AttributeError(f"module 'edgezoo.report' has no attribute {name!r}")
-    from importlib import import_module
-
-    return getattr(import_module(f"edgezoo.report.{_HOMES[name]}"), name)
+__getattr__ = lazy_attributes(__name__, _HOMES)

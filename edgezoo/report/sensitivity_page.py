@@ -95,12 +95,17 @@ def _unfinished(report: SensitivityReport) -> str:
     return paragraph(" ".join(told)) if told else ""
 
 
-def _bargains(report: SensitivityReport) -> str:
-    rows = [
+def bargain_rows(report: SensitivityReport, most: int) -> list[tuple[str, ...]]:
+    """Return the best `most` bargains as text: layer, action, ms saved, points lost, KL."""
+    return [
         (e.layer, e.action.label, f"{e.ms_saved:.4f}", f"{100 * e.accuracy_drop:.1f}", f"{e.divergence:.2g}")
-        for e in report.bargains()[:_MOST_BARGAINS]
+        for e in report.bargains()[:most]
         if e.ms_saved is not None
     ]
+
+
+def _bargains(report: SensitivityReport) -> str:
+    rows = bargain_rows(report, _MOST_BARGAINS)
     if not rows:
         return paragraph("No action saves time for a point of accuracy or less.")
     told = paragraph("What saves most for a point of accuracy or less; savings do not quite add up:")

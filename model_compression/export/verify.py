@@ -14,6 +14,7 @@ from zoo.data import load_data
 from zoo.data.splits import Splits
 from zoo.errors import first_line
 from zoo.files import read_small
+from zoo.spec import one_line
 
 _ACCURACY_POINTS = 0.005  # other versions of a runtime round otherwise
 _PACE = 0.05
@@ -42,8 +43,7 @@ def read_card(path: Path) -> ModelCard:
     except OSError as error:
         raise ArtifactError(f"cannot read the card {card}: {error.strerror}") from None
     except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        raise ArtifactError(f"{card} is no model card: {'.'.join(map(str, first['loc']))}: {first['msg']}") from None
+        raise ArtifactError(f"{card} is no model card: {one_line(error)}") from None
 
 
 def verify_artifact(path: Path, data: str | Splits | None = None) -> list[Check]:

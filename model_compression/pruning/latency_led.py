@@ -98,7 +98,7 @@ def latency_led(
         before = price(network)
         steps = _staircases(
             judged,
-            [_kernel_class(network, group, shape) for group in judged],
+            _kernel_classes(network, judged, shape),
             before,
             measure,
             align=align,
@@ -131,12 +131,13 @@ def latency_led(
     )
 
 
-def _kernel_class(network: nn.Module, group: ChannelGroup, shape: Shape) -> Hashable:
-    """Return what groups have in common whose channels cost the same."""
-    shapes = input_shapes(network, shape, [part.layer for part in group.slices])
-    return tuple(
-        (str(network.get_submodule(part.layer)), part.side, shapes.get(part.layer), part.index) for part in group.slices
-    )
+def _kernel_classes(network: nn.Module, groups: Sequence[ChannelGroup], shape: Shape) -> list[Hashable]:
+    """Return for each group what groups have in common whose channels cost the same."""
+    shapes = input_shapes(network, shape, [part.layer for group in groups for part in group.slices])
+    return [
+        tuple((str(network.get_submodule(s.layer)), s.side, shapes.get(s.layer), s.index) for s in group.slices)
+        for group in groups
+    ]
 
 
 def _staircases(

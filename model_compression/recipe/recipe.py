@@ -14,6 +14,7 @@ from model_compression.recipe.step import STEPS, Step
 from model_compression.recipe.steps.quantize import Quantize
 from model_compression.recipe.steps.train import Train
 from zoo.errors import first_line
+from zoo.spec import one_line
 
 _INT8 = {"step": "quantize", "max_drop": 1.0, "max_ratio": None, "tries": 1, "required": True}
 _MOST_STEPS, _MOST_BYTES = 50, 100_000
@@ -124,6 +125,4 @@ def _step(content: Any, number: int) -> Step:
     try:
         return kind.model_validate(content)
     except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        where = ".".join(map(str, first["loc"]))
-        raise RecipeError(f"step {number} ({content['step']}), {where}: {first['msg']}") from None
+        raise RecipeError(f"step {number} ({content['step']}), {one_line(error)}") from None

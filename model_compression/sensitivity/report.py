@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from latency_tables import Device
 from model_compression.errors import ArtifactError
 from zoo.files import write_atomic
+from zoo.spec import one_line
 
 SENSITIVITY_FILE = "sensitivity.json"
 Kind = Literal["int8", "weights", "activations", "prune", "rank"]
@@ -150,9 +151,7 @@ def load_sensitivity(path: Path) -> SensitivityReport:
     except OSError as error:
         raise ArtifactError(f"cannot read {path}: {error.strerror}") from None
     except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        where = ".".join(map(str, first["loc"]))
-        raise ArtifactError(f"{path} is no sensitivity report: {where}: {first['msg']}") from None
+        raise ArtifactError(f"{path} is no sensitivity report: {one_line(error)}") from None
 
 
 def with_effects(report: SensitivityReport, effects: Sequence[Effect]) -> SensitivityReport:

@@ -1,8 +1,6 @@
 """Long commands killed at random moments, by the functions of scripts/kill_runs.py."""
 
-import importlib
 import json
-from pathlib import Path
 
 import onnx
 import optuna
@@ -16,9 +14,8 @@ from search.storage import STUDY_NAME, open_storage
 
 
 @pytest.fixture
-def kill_runs(monkeypatch):
-    monkeypatch.syspath_prepend(Path(__file__).parents[2] / "scripts")
-    return importlib.import_module("kill_runs")
+def kill_runs(import_script):
+    return import_script("kill_runs")
 
 
 @pytest.fixture

@@ -1,4 +1,3 @@
-import importlib
 import json
 import os
 import random
@@ -23,12 +22,6 @@ needs_teacher = pytest.mark.skipif(
 )
 
 
-@pytest.fixture
-def script(monkeypatch):
-    monkeypatch.syspath_prepend(ROOT / "scripts")
-    return importlib.import_module
-
-
 def _noise(count):
     generator = torch.Generator().manual_seed(0)
     images = torch.randint(0, 256, (count, 3, 32, 32), dtype=torch.uint8, generator=generator)
@@ -37,11 +30,11 @@ def _noise(count):
 
 
 @needs_teacher
-def test_what_is_read_is_what_the_teacher_says_of_every_image_of_a_training(script, tmp_path):
+def test_what_is_read_is_what_the_teacher_says_of_every_image_of_a_training(import_script, tmp_path):
     data, config = _noise(70), TrainConfig(epochs=2, batch_size=32, seed=3)
     average, deviation = data.statistics()
-    teacher = script("cifar_resnet").load_cifar_resnet(_WEIGHTS, mean=average, std=deviation)
-    module = script("recorded_teacher")
+    teacher = import_script("cifar_resnet").load_cifar_resnet(_WEIGHTS, mean=average, std=deviation)
+    module = import_script("recorded_teacher")
     module.record(teacher, data, config, tmp_path / "maps.npy")
     replayed = module.RecordedTeacher(tmp_path / "maps.npy", teacher.network.linear)
     student, seen = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(3072, 10)), []
@@ -61,7 +54,7 @@ def test_what_is_read_is_what_the_teacher_says_of_every_image_of_a_training(scri
 @needs_teacher
 @pytest.mark.slow
 @pytest.mark.parametrize(("depth", "published"), [(20, 0.9173), (56, 0.9339)])
-def test_teachers_have_their_published_accuracy(script, depth, published):
+def test_teachers_have_their_published_accuracy(import_script, depth, published):
     import io
     import zipfile
 
@@ -74,14 +67,14 @@ def test_teachers_have_their_published_accuracy(script, depth, published):
     labels = torch.tensor([classes.index(Path(name).parent.name) for name in chosen])
     images = torch.from_numpy(pixels).permute(0, 3, 1, 2).float() / 255
     half = {"mean": (0.5,) * 3, "std": (0.25,) * 3}
-    network = script("cifar_resnet").load_cifar_resnet(folder / f"resnet{depth}-cifar10.safetensors", **half)
+    network = import_script("cifar_resnet").load_cifar_resnet(folder / f"resnet{depth}-cifar10.safetensors", **half)
     with torch.no_grad():
         found = torch.cat([network((chunk - 0.5) / 0.25).argmax(1) for chunk in images.split(250)])
     assert (found == labels).float().mean().item() == pytest.approx(published, abs=1e-4)
 
 
-def test_the_table_is_sorted_and_counts_only_seeds_that_all_have(script):
-    bench, rng = script("bench_distillation"), random.Random(0)
+def test_the_table_is_sorted_and_counts_only_seeds_that_all_have(import_script):
+    bench, rng = import_script("bench_distillation"), random.Random(0)
     base = {"no teacher": 0.50, "kd": 0.55, "kd + at": 0.45}
     rows = [{"name": name, "seed": seed, "accuracy": round(value + rng.gauss(0, 0.01), 4), "seconds": 1.0}
             for seed in range(4) for name, value in base.items()]  # fmt: skip
@@ -98,10 +91,10 @@ def test_the_table_is_sorted_and_counts_only_seeds_that_all_have(script):
     assert "Worse than no teacher: kd + at." in lines and "Worse than kd: kd + at." in lines
 
 
-def test_a_failed_training_is_told_of(script):
+def test_a_failed_training_is_told_of(import_script):
     rows = [{"name": "no teacher", "seed": 0, "accuracy": 0.5, "seconds": 1.0},
             {"name": "kd", "seed": 0, "failure": "the loss became nan in epoch 1", "seconds": 1.0}]  # fmt: skip
-    lines = list(script("bench_distillation").table_of(rows, ["no teacher", "kd"]))
+    lines = list(import_script("bench_distillation").table_of(rows, ["no teacher", "kd"]))
     assert lines[-1] == "kd failed: the loss became nan in epoch 1"
 
 

@@ -1,5 +1,4 @@
 import argparse
-import importlib
 import json
 import os
 import sys
@@ -15,9 +14,8 @@ _WEIGHTS = Path(os.environ.get("EDGEZOO_DATA", "")) / "resnet56-cifar10.safetens
 
 
 @pytest.fixture
-def script(monkeypatch):
-    monkeypatch.syspath_prepend(ROOT / "scripts")
-    return importlib.import_module("bench_low_rank")
+def script(import_script):
+    return import_script("bench_low_rank")
 
 
 def test_its_tables_have_a_row_for_each_method(script, tmp_path, monkeypatch, capsys):

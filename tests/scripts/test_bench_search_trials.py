@@ -1,8 +1,6 @@
-import importlib
 import itertools
 import json
 import random
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,9 +10,8 @@ from zoo import SpecError
 
 
 @pytest.fixture
-def bench(monkeypatch):
-    monkeypatch.syspath_prepend(Path(__file__).parents[2] / "scripts")
-    return importlib.import_module("bench_search_trials")
+def bench(import_script):
+    return import_script("bench_search_trials")
 
 
 @pytest.fixture

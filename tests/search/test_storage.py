@@ -72,6 +72,14 @@ def test_a_password_is_not_told():
     assert "secret" not in str(caught.value)
 
 
+def test_a_storage_without_a_search_does_not_tell_its_password(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "me:secret@host").mkdir()
+    with pytest.raises(SearchError, match=r"journal://me:\*\*\*@host/log holds no search") as caught:
+        open_study("journal://me:secret@host/log")
+    assert "secret" not in str(caught.value)
+
+
 def test_a_missing_driver_is_named(monkeypatch):
     monkeypatch.setitem(sys.modules, "psycopg", None)
     with pytest.raises(SearchError, match=r"pip install 'edgezoo\[postgresql\]'"):
